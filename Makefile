@@ -1,0 +1,47 @@
+# People, CI and hooks run the same recipes. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+UV := $(VENV)/bin/uv
+EXTRAS := --extra ingest --extra trainer --extra publisher --extra local
+
+.PHONY: help setup demo test lint lock clean
+
+help: ## List the recipes.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.installed .lorabus/models/tiny/config.json ## Make .venv and put the tiny model in place.
+
+$(VENV)/bin/uv: requirements/bootstrap.txt
+	@echo "lorabus: making .venv"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "lorabus needs Python 3.11 or newer, $(PYTHON) is older: make PYTHON=python3.12 setup"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/bin/uv requirements/dev.txt pyproject.toml
+	@echo "lorabus: installing the pinned packages (about 6 GB, torch among them; half a minute to a few minutes)"
+	@$(UV) pip sync --python $(VENV)/bin/python --require-hashes requirements/dev.txt
+	@$(UV) pip install --python $(VENV)/bin/python --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.lorabus/models/tiny/config.json: examples/tiny/config.json
+	@mkdir -p .lorabus/models/tiny && cp examples/tiny/* .lorabus/models/tiny/
+
+demo: setup ## Tune, publish, pull back and ask: the main job on the embedded default.
+	@$(VENV)/bin/lorabus demo
+
+lint: setup ## Formatter, linter, types and the architecture's import rules.
+	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
+
+test: setup lint ## Everything: lint, unit, component, integration, end to end.
+	@$(VENV)/bin/pytest
+
+lock: $(VENV)/bin/uv ## Pin anew what pyproject.toml asks for.
+	@for extra in ingest trainer publisher; do $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra $$extra pyproject.toml requirements/build.in -o requirements/$$extra.txt; done
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header $(EXTRAS) --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
+	@echo uv | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header - -o requirements/bootstrap.txt
+
+clean: ## Remove what setup and runs made here (shared caches stay).
+	@rm -rf $(VENV) .lorabus .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
