@@ -1,0 +1,72 @@
+"""What every event's data starts with, and the states of a job."""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic.alias_generators import to_camel
+
+
+class Wire(BaseModel):
+    """A frozen record with camelCase names on the wire; readers ignore what they do not know (v1 only grows)."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, ser_json_inf_nan="null"
+    )
+
+    def to_wire(self) -> dict[str, object]:
+        """Give plain JSON data; fields that are None are left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class State(StrEnum):
+    """A job's state."""
+
+    PENDING = "pending"
+    STAGING = "staging"
+    RUNNING = "running"
+    PUBLISHING = "publishing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+
+    @property
+    def terminal(self) -> bool:
+        """True when nothing more happens to the job."""
+        return self in _TERMINAL
+
+    @property
+    def kaito(self) -> str:
+        """KAITO's word for it (`status.state` of a Workspace)."""
+        return _KAITO.get(self, "Running")
+
+
+_TERMINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED, State.REJECTED})
+_KAITO = {
+    State.PENDING: "Pending",
+    State.SUCCEEDED: "Succeeded",
+    State.FAILED: "Failed",
+    State.CANCELLED: "Failed",
+    State.REJECTED: "Failed",
+}
+
+
+class EventData(Wire):
+    """The head of every event on the status topic.
+
+    `sequence` counts from 1 without gaps per job, attempt and source. `attempt` is the trainer's fencing token;
+    0 for what happens outside any attempt (ingest's events).
+    """
+
+    job_id: str
+    attempt: int = Field(ge=0)
+    sequence: int = Field(ge=1)
+    state: State
+    trace_id: str | None = Field(default=None, description="W3C trace id (32 hex digits) of the job's one trace.")
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def kaito_state(self) -> str:
+        """The state in KAITO's words."""
+        return self.state.kaito

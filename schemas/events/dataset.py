@@ -1,0 +1,70 @@
+"""The dataset on its way into the object store and through its checks. Sizes are bytes."""
+
+from pydantic import Field
+
+from schemas.events.base import EventData, State, Wire
+
+
+class StagedFile(Wire):
+    """One file of the dataset in the store."""
+
+    name: str
+    digest: str
+    size: int
+
+
+class DatasetStaging(EventData):
+    """Bytes copied so far; at most twice a second. `totalBytes` is absent while no source has said its length."""
+
+    state: State = State.STAGING
+    bytes: int
+    total_bytes: int | None = None
+
+
+class DatasetStaged(EventData):
+    """Every file lies verified in the store. `reused` is true when nothing had to be transferred."""
+
+    state: State = State.STAGING
+    digest: str
+    files: list[StagedFile]
+    reused: bool
+
+
+class RowProblem(Wire):
+    """One bad row: 1-based `line` of `file`, JSON `pointer` into the row, a stable `code`, the words."""
+
+    file: str
+    line: int
+    pointer: str = ""
+    code: str
+    message: str
+
+
+class TokenCounts(Wire):
+    """Tokens of the rows that remain: all, those that are trained on, and per-row percentiles."""
+
+    total: int
+    trained: int
+    p50: int
+    p95: int
+    max: int
+
+
+class DatasetChecked(EventData):
+    """What the rows are, told before a model is loaded. `problems` is cut at a limit, `problemCount` is not."""
+
+    state: State = State.STAGING
+    rows: int
+    eval_rows: int = 0
+    format: str
+    problems: list[RowProblem] = Field(default_factory=list)
+    problem_count: int = 0
+    tokens: TokenCounts
+    truncated: int = 0
+    dropped: int = 0
+    duplicates: int = 0
+    overlap: int = 0
+    planned_steps: int
+    memory_bytes: tuple[int, int] | None = Field(default=None, description="Low and high estimate.")
+    time_seconds: float | None = None
+    reused: bool = False

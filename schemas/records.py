@@ -1,0 +1,87 @@
+"""What lies in the object store as JSON; the keys are in `schemas.store_keys`."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from schemas.events.base import State, Wire
+from schemas.events.training import AdapterFile
+from schemas.workspace import ResolvedSpec
+
+
+class SpecRecord(Wire):
+    """An accepted job: its spec with nothing left to guess, and the trace that it belongs to."""
+
+    job_id: str
+    spec_digest: str
+    spec: ResolvedSpec
+    accepted_at: datetime
+    traceparent: str
+    rerun: str | None = None
+    warnings: list[str] = Field(default_factory=list)
+
+
+class AttemptRecord(Wire):
+    """A claim. Its number is the fencing token."""
+
+    job_id: str
+    attempt: int
+    worker: str
+    claimed_at: datetime
+
+
+class Heartbeat(Wire):
+    """Proof that the owner lives: `beat` changes with every write, nobody compares clocks.
+
+    An owner that gives the job back sets `released`; another trainer may then claim at once, after
+    `retry_after` seconds. `reason` and `message` tell why an attempt ended without ending the job.
+    """
+
+    worker: str
+    beat: int
+    released: bool = False
+    retry_after: float = 0.0
+    reason: str | None = None
+    message: str | None = None
+
+
+class CancelRecord(Wire):
+    """Somebody asked to cancel."""
+
+    requested_by: str | None = None
+    requested_at: datetime
+
+
+class OutboxRecord(Wire):
+    """An event as it is sent: enough to send the very same bytes again."""
+
+    id: str
+    type: str
+    source: str
+    time: datetime
+    traceparent: str | None
+    data: dict[str, object]
+
+
+class ResultRecord(Wire):
+    """How the job ended, with its terminal event, which whoever finds it unsent sends again."""
+
+    job_id: str
+    attempt: int
+    state: State
+    event: OutboxRecord
+
+
+class AdapterManifest(Wire):
+    """The adapter's files, written after them. Names are relative to the adapter's folder."""
+
+    job_id: str
+    attempt: int
+    files: list[AdapterFile]
+    metrics: dict[str, float] = Field(default_factory=dict)
+    trained_tokens: int
+    base_model: str
+    base_revision: str
+    dataset_digest: str
+    library_versions: dict[str, str] = Field(default_factory=dict)
+    created_at: datetime

@@ -1,0 +1,108 @@
+"""The one place that builds a FastStream broker and its subscribers, so that no default that loses work slips in.
+
+FastStream's defaults acknowledge first and start at the newest record. Here nothing is acknowledged but by
+`services.common.kafka.consume`, groups start at the oldest record, topics are never created by accident, and
+what cannot be decoded reaches us raw, because it must be dead-lettered before it is committed.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.message import KafkaMessage
+from faststream.kafka.schemas import Topic as StreamTopic
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
+
+from schemas.topics import Topic
+from services.common.kafka.connection import REQUEST_TIMEOUT_MS, password, tls_context
+from services.common.settings import Settings
+
+MAX_POLL_RECORDS = 500
+Batch = tuple[ConsumerRecord, ...]
+_SASL = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
+
+
+def build_broker(settings: Settings, client_id: str) -> KafkaBroker:
+    """Build a broker whose producer is idempotent and waits for every in-sync replica. It connects at `start`."""
+    return KafkaBroker(
+        settings.kafka.split(","),
+        client_id=client_id,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        security=_security(settings),
+        enable_idempotence=True,
+        acks="all",
+        compression_type=None,
+        linger_ms=0,
+        max_request_size=2 * 1024 * 1024,
+        allow_auto_create_topics=False,
+        ack_policy=AckPolicy.MANUAL,
+        logger=None,
+    )
+
+
+def subscribe(
+    broker: KafkaBroker,
+    topic: Topic,
+    handler: Callable[[KafkaMessage], Awaitable[None]],
+    *,
+    group: str | None,
+    title: str,
+    listener: ConsumerRebalanceListener | None = None,
+    max_records: int = MAX_POLL_RECORDS,
+) -> Any:
+    """Hand batches of raw records of `topic` to `handler`; without a `group` the topic is read whole, every time."""
+    subscriber = broker.subscriber(
+        StreamTopic(topic.name, declare=False),
+        batch=True,
+        group_id=group,
+        auto_offset_reset="earliest",
+        ack_policy=AckPolicy.MANUAL,
+        parser=_parse_raw,
+        decoder=_decode_nothing,
+        listener=listener,
+        max_records=max_records,
+        max_poll_interval_ms=10 * 60 * 1000,
+        session_timeout_ms=10_000,
+        partition_assignment_strategy=(StickyPartitionAssignor,),
+        fetch_max_wait_ms=500,
+        max_partition_fetch_bytes=4 * 1024 * 1024,
+        title=title,
+        description=topic.purpose,
+    )
+    subscriber(handler)
+    return subscriber
+
+
+async def _parse_raw(batch: Batch, original: Callable[[Batch], Awaitable[KafkaMessage]]) -> KafkaMessage:
+    # FastStream decodes every header as UTF-8 before any handler runs; a hostile one would be lost, not reported.
+    bare = tuple(_without_headers(record) for record in batch)
+    message = await original(bare)
+    message.raw_message = batch
+    return message
+
+
+def _without_headers(record: ConsumerRecord) -> ConsumerRecord:
+    names = record.__dataclass_fields__
+    return ConsumerRecord(**{name: () if name == "headers" else getattr(record, name) for name in names})
+
+
+async def _decode_nothing(message: KafkaMessage) -> object:
+    return message.body
+
+
+def _security(settings: Settings) -> BaseSecurity | None:
+    if settings.kafka_security == "plaintext":
+        return None
+    use_ssl = settings.kafka_security.endswith("ssl")
+    context = tls_context(settings) if use_ssl else None
+    if settings.kafka_security == "ssl":
+        return BaseSecurity(ssl_context=context, use_ssl=True)
+    return _SASL[settings.kafka_sasl_mechanism](
+        username=settings.kafka_username or "",
+        password=password(settings),
+        ssl_context=context,
+        use_ssl=use_ssl,
+    )

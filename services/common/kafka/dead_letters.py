@@ -1,0 +1,59 @@
+"""Records that nobody can read go to `tuning.dlq.v1` as they came, with the reason and where they stood.
+
+Dead-lettering has a limit (idea: getsentry/arroyo, `DlqLimit`): past a share of what a consumer handles,
+the fault is more likely ours or a producer's release than single records, so the process stops and says so.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiokafka import ConsumerRecord
+
+from schemas.topics import DEAD_LETTERS
+from services.common.errors import LorabusError
+
+log = structlog.get_logger()
+WINDOW = 1000
+Publish = Callable[[str, bytes | None, bytes | None, list[tuple[str, bytes]]], Awaitable[None]]
+
+
+class Unreadable(LorabusError):
+    """A record that no retry can make useful; it is dead-lettered with this text."""
+
+
+class TooManyDeadLetters(LorabusError):
+    """More of the recent records were dead letters than the limit allows."""
+
+
+class DeadLetters:
+    """Publishes dead letters for one service and keeps their share of the last `WINDOW` records under a limit."""
+
+    def __init__(self, publish: Publish, service: str, *, max_share: float = 0.5, at_least: int = 100) -> None:
+        """`publish(topic, key, value, headers)` sends a record; the limit counts once `at_least` records were seen."""
+        self._publish = publish
+        self._service = service
+        self._max_share = max_share
+        self._at_least = at_least
+        self._recent: deque[bool] = deque(maxlen=WINDOW)
+        self.total = 0
+
+    async def add(self, record: ConsumerRecord, reason: str) -> None:
+        """Send one record away; its own headers stay, ours tell the rest."""
+        headers = [(name, value) for name, value in record.headers if not name.startswith("lorabus_dlq_")]
+        place = {"topic": record.topic, "partition": str(record.partition), "offset": str(record.offset)}
+        told = {**place, "reason": reason[:2000], "service": self._service}
+        headers += [(f"lorabus_dlq_{name}", text.encode()) for name, text in told.items()]
+        await self._publish(DEAD_LETTERS.name, record.key, record.value, headers)
+        self.total += 1
+        log.warning("dead letter", **told)
+
+    def count(self, *, handled: int, dead: int) -> None:
+        """Note a finished batch, `dead` of whose records were dead-lettered; raise `TooManyDeadLetters` past the limit."""
+        self._recent.extend([True] * dead + [False] * (handled - dead))
+        seen, share = len(self._recent), sum(self._recent) / max(1, len(self._recent))
+        if seen >= self._at_least and share > self._max_share:
+            raise TooManyDeadLetters(
+                f"{self._service} stops: {share:.0%} of the last {seen} records could not be read (limit "
+                f"{self._max_share:.0%}); see `lorabus dlq list`"
+            )

@@ -1,0 +1,187 @@
+"""The object store behind `LORABUS_STORE`: a local folder (`file://`) or a bucket (`s3://`), through obstore.
+
+The one power that lorabus needs of a store is create-if-absent: `create` succeeds for exactly one caller.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
+from obstore.store import LocalStore, S3Store
+from obstore.store import ObjectStore as Backend
+from pydantic import BaseModel
+
+from schemas.failures import Reason
+from services.common.errors import StartError, Unreachable, WorldError
+from services.common.settings import Settings
+
+PART_BYTES = 16 * 1024 * 1024
+PARTS_AT_ONCE = 4
+
+
+class ObjectStore:
+    """Keys to bytes. Every fault of the store is a `WorldError(StoreUnavailable)` that names the store's address."""
+
+    def __init__(self, backend: Backend, address: str) -> None:
+        """Wrap an obstore backend; `address` is how messages name it."""
+        self.backend = backend
+        self.address = address
+
+    async def create(self, key: str, data: bytes) -> bool:
+        """Write `key` if it is absent. True for the one caller that wrote it, False when it was there.
+
+        A request that was sent again after a lost answer finds its own bytes: they count as written, so
+        callers whose outcome matters put something unique into `data`.
+        """
+        try:
+            await obstore.put_async(self.backend, key, data, mode="create", use_multipart=False)
+        except (AlreadyExistsError, PreconditionError):
+            return await self.get(key) == data
+        except (BaseError, OSError) as error:
+            raise self._unavailable("create", key, error) from error
+        return True
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Write `key`, whatever was there; readers see the old bytes or the new ones, never a part."""
+        try:
+            await obstore.put_async(self.backend, key, data)
+        except (BaseError, OSError) as error:
+            raise self._unavailable("write", key, error) from error
+
+    async def get(self, key: str) -> bytes | None:
+        """Read `key` whole (for small objects); None when it is absent."""
+        try:
+            answer = await obstore.get_async(self.backend, key)
+            return bytes(await answer.bytes_async())
+        except (NotFoundError, FileNotFoundError):
+            return None
+        except (BaseError, OSError) as error:
+            raise self._unavailable("read", key, error) from error
+
+    async def stream(self, key: str, chunk_bytes: int = 4 * 1024 * 1024) -> AsyncIterator[bytes]:
+        """Read `key` in pieces of about `chunk_bytes`; raises `KeyError` when it is absent."""
+        try:
+            answer = await obstore.get_async(self.backend, key)
+            async for chunk in answer.stream(min_chunk_size=chunk_bytes):
+                yield bytes(chunk)
+        except (NotFoundError, FileNotFoundError) as error:
+            raise KeyError(key) from error
+        except (BaseError, OSError) as error:
+            raise self._unavailable("read", key, error) from error
+
+    async def size(self, key: str) -> int | None:
+        """Give the object's length in bytes; None when it is absent."""
+        try:
+            return int((await obstore.head_async(self.backend, key))["size"])
+        except (NotFoundError, FileNotFoundError):
+            return None
+        except (BaseError, OSError) as error:
+            raise self._unavailable("look up", key, error) from error
+
+    async def exists(self, key: str) -> bool:
+        """Tell whether `key` is there."""
+        return await self.size(key) is not None
+
+    async def list(self, prefix: str) -> list[str]:
+        """Give every key below `prefix` (which ends with a slash), sorted."""
+        try:
+            batches = [batch async for batch in obstore.list(self.backend, prefix.rstrip("/"))]
+        except (NotFoundError, FileNotFoundError):
+            return []
+        except (BaseError, OSError) as error:
+            raise self._unavailable("list", prefix, error) from error
+        return sorted(str(item["path"]) for batch in batches for item in batch)
+
+    async def delete(self, *keys: str) -> None:
+        """Remove keys; those that are absent are no fault."""
+        try:
+            with suppress(NotFoundError, FileNotFoundError):
+                await obstore.delete_async(self.backend, list(keys))
+        except (BaseError, OSError) as error:
+            raise self._unavailable("delete", keys[0], error) from error
+
+    async def upload(self, key: str, path: Path) -> None:
+        """Copy a local file to `key`, in parts when it is large."""
+        try:
+            await obstore.put_async(self.backend, key, path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
+        except (BaseError, OSError) as error:
+            raise self._unavailable("write", key, error) from error
+
+    async def download(self, key: str, path: Path) -> None:
+        """Copy `key` to a local file; raises `KeyError` when it is absent. Nothing half-written stays."""
+        part = path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
+        try:
+            with part.open("wb") as file:
+                async for chunk in self.stream(key):
+                    await asyncio.to_thread(file.write, chunk)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _unavailable(self, verb: str, key: str, error: Exception) -> WorldError:
+        detail = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+        return WorldError(Reason.STORE_UNAVAILABLE, f"the object store {self.address} failed to {verb} {key}: {detail}")
+
+
+def as_json(record: BaseModel) -> bytes:
+    """Serialise a record of `schemas.records` for the store."""
+    return record.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+
+def open_store(settings: Settings) -> ObjectStore:
+    """Build the store that `LORABUS_STORE` names; a malformed address is a `StartError`."""
+    parts = urlsplit(settings.store)
+    if parts.scheme == "file" and not parts.netloc and parts.path:
+        folder = Path(parts.path)
+        folder.mkdir(parents=True, exist_ok=True)
+        return ObjectStore(LocalStore(prefix=folder, mkdir=True), settings.store)
+    if parts.scheme == "s3" and parts.netloc:
+        return ObjectStore(_bucket(parts.netloc, parts.path.strip("/"), settings), _address(settings))
+    raise StartError(f"LORABUS_STORE must be file:///folder or s3://bucket/prefix, not {settings.store!r}")
+
+
+async def prove_create_if_absent(store: ObjectStore) -> None:
+    """Refuse to run on a store that lets two callers create the same key: claims would mean nothing."""
+    key = f"probes/{uuid4().hex}"
+    try:
+        first, second = await store.create(key, b"1"), await store.create(key, b"2")
+        kept = await store.get(key)
+        await store.delete(key)
+    except WorldError as error:
+        raise Unreachable("the object store", store.address, error.message) from error
+    if (first, second, kept) != (True, False, b"1"):
+        raise StartError(
+            f"the object store {store.address} does not honour create-if-absent (If-None-Match: *), on which "
+            "claims rest; use MinIO, S3, GCS or a local folder"
+        )
+
+
+def _bucket(bucket: str, prefix: str, settings: Settings) -> S3Store:
+    endpoint = settings.s3_endpoint
+    options = {
+        "allow_http": bool(endpoint and endpoint.startswith("http://")),
+        "timeout": "60s",
+        "connect_timeout": "5s",
+    }
+    if settings.s3_ca_file is not None:
+        options["root_certificate"] = settings.s3_ca_file.read_text()
+    return S3Store(
+        bucket,
+        prefix=prefix or None,
+        endpoint=endpoint,
+        region=settings.s3_region,
+        access_key_id=settings.s3_access_key,
+        secret_access_key=settings.s3_secret(),
+        virtual_hosted_style_request=False,
+        unsigned_payload=True,
+        client_options=options,
+    )
+
+
+def _address(settings: Settings) -> str:
+    return f"{settings.store} on {settings.s3_endpoint}" if settings.s3_endpoint else settings.store

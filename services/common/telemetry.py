@@ -1,0 +1,122 @@
+"""One trace per job over OpenTelemetry: short spans, all children of the `traceparent` that the job carries.
+
+Exporters follow the standard `OTEL_*` variables; `OTEL_TRACES_EXPORTER` is `otlp`, `zipkin`, `console` or `none`
+(the default). With `none` no SDK is loaded, ids are still made, so that events always carry the job's trace id.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from opentelemetry import trace
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from schemas.envelope import valid_traceparent
+from services.common.errors import StartError
+
+_PROPAGATOR = TraceContextTextMapPropagator()
+Attributes = Mapping[str, str | int | float | bool]
+
+
+def configure(service: str) -> None:
+    """Install the exporter that `OTEL_TRACES_EXPORTER` names."""
+    kind = os.environ.get("OTEL_TRACES_EXPORTER", "none").strip().lower() or "none"
+    if kind == "none" or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - the SDK costs start-up time only when used.
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+    resource = Resource.create({"service.name": f"lorabus-{service}", "service.namespace": "lorabus"})
+    provider = TracerProvider(resource=resource)
+    provider.add_span_processor(BatchSpanProcessor(_exporter(kind), schedule_delay_millis=1000))
+    trace.set_tracer_provider(provider)
+
+
+def shutdown() -> None:
+    """Send what is still buffered."""
+    provider = trace.get_tracer_provider()
+    if hasattr(provider, "shutdown"):
+        provider.shutdown()
+
+
+def new_traceparent() -> str:
+    """Make the root of a new trace for a job whose producer sent none."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def trace_id(traceparent: str) -> str:
+    """Give the 32 hex digits of the trace."""
+    return traceparent.split("-")[1]
+
+
+@contextmanager
+def span(
+    name: str,
+    traceparent: str | None,
+    attributes: Attributes | None = None,
+    *,
+    kind: SpanKind = SpanKind.INTERNAL,
+    links: tuple[str, ...] = (),
+) -> Iterator[str]:
+    """Run a block as a child of `traceparent` and give the child's own traceparent, to hand on.
+
+    Without an exporter the block gets the parent's traceparent (or a new one) and nothing is recorded.
+    """
+    parent = valid_traceparent(traceparent) or new_traceparent()
+    context = _PROPAGATOR.extract({"traceparent": parent})
+    tracer = trace.get_tracer("lorabus")
+    with tracer.start_as_current_span(
+        name,
+        context=context,
+        kind=kind,
+        attributes=attributes,
+        links=[_link(link) for link in links],
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as current:
+        try:
+            yield _traceparent_of(current) or parent
+        except Exception as error:
+            current.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"[:300]))
+            raise
+
+
+def set_attributes(attributes: Attributes) -> None:
+    """Add attributes to the running span."""
+    trace.get_current_span().set_attributes(attributes)
+
+
+def _traceparent_of(current: Span) -> str | None:
+    context: SpanContext = current.get_span_context()
+    if not context.is_valid:
+        return None
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
+
+
+def _link(traceparent: str) -> Link:
+    _, trace_hex, span_hex, flags = traceparent.split("-")
+    context = SpanContext(int(trace_hex, 16), int(span_hex, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
+    return Link(context)
+
+
+def _exporter(kind: str):  # type: ignore[no-untyped-def]
+    match kind:
+        case "otlp":
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+
+            return OTLPSpanExporter()
+        case "zipkin":
+            from opentelemetry.exporter.zipkin.json import ZipkinExporter  # noqa: PLC0415
+
+            return ZipkinExporter()
+        case "console":
+            import sys  # noqa: PLC0415
+
+            from opentelemetry.sdk.trace.export import ConsoleSpanExporter  # noqa: PLC0415
+
+            return ConsoleSpanExporter(out=sys.stderr)
+        case _:
+            raise StartError(f"OTEL_TRACES_EXPORTER must be otlp, zipkin, console or none, not {kind!r}")
