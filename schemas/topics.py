@@ -14,7 +14,7 @@ PARTITIONS = 12
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic. `types` are the event types on it without prefix and version; ("*",) means those of `schemas.events`."""
+    """One topic. `types` are its event types without prefix and version; ("*",) means those of `schemas.events`."""
 
     name: str
     purpose: str

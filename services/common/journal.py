@@ -18,7 +18,7 @@ from schemas.topics import EVENTS, full_type
 from services.common.object_store import ObjectStore, as_json
 from services.common.telemetry import trace_id
 
-Publish = Callable[[str, bytes | None, bytes | None, list[tuple[str, bytes]]], Awaitable[None]]
+Publish = Callable[[str, bytes | None, bytes | None, list[tuple[str, bytes]]], Awaitable[object]]
 Clock = Callable[[], datetime]
 
 

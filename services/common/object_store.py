@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -19,6 +20,9 @@ from pydantic import BaseModel
 from schemas.failures import Reason
 from services.common.errors import StartError, Unreachable, WorldError
 from services.common.settings import Settings
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig
 
 PART_BYTES = 16 * 1024 * 1024
 PARTS_AT_ONCE = 4
@@ -163,9 +167,10 @@ async def prove_create_if_absent(store: ObjectStore) -> None:
 
 def _bucket(bucket: str, prefix: str, settings: Settings) -> S3Store:
     endpoint = settings.s3_endpoint
-    options = {
+    options: "ClientConfig" = {
         "allow_http": bool(endpoint and endpoint.startswith("http://")),
-        "timeout": "60s",
+        "timeout": "3600s",
+        "read_timeout": "30s",
         "connect_timeout": "5s",
     }
     if settings.s3_ca_file is not None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import stamina
 import structlog
 from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.errors import CommitFailedError
+from aiokafka.errors import CommitFailedError, KafkaError
 from faststream.kafka.message import KafkaMessage
 
 from schemas.envelope import Envelope, EnvelopeError, decode
@@ -34,6 +34,7 @@ class Received:
     offset: int
 
 
+PASSING = (WorldError, KafkaError)
 Handle = Callable[[Received], Awaitable[None]]
 Decode = Callable[[ConsumerRecord], Envelope]
 
@@ -69,7 +70,29 @@ class Consumption:
             self.fail(error)
             raise
 
-    def _next_offsets(batch: Iterable[ConsumerRecord]) -> dict[TopicPartition, int]:
+    async def _in_order(self, records: list[ConsumerRecord], handle: Handle, decoder: Decode) -> int:
+        return sum([await self._one(record, handle, decoder) for record in records])
+
+    async def _one(self, record: ConsumerRecord, handle: Handle, decoder: Decode) -> bool:
+        try:
+            received = Received(decoder(record), record.key, record.topic, record.partition, record.offset)
+            async for attempt in stamina.retry_context(on=PASSING, attempts=None, timeout=300, wait_max=15):
+                with attempt:
+                    await handle(received)
+        except (EnvelopeError, Unreadable) as error:
+            await self.dead_letters.add(record, str(error))
+            return True
+        return False
+
+
+def _by_key(batch: Iterable[ConsumerRecord]) -> dict[object, list[ConsumerRecord]]:
+    chains: dict[object, list[ConsumerRecord]] = defaultdict(list)
+    for record in batch:
+        chains[record.key or (record.partition, record.offset)].append(record)
+    return chains
+
+
+def _next_offsets(batch: Iterable[ConsumerRecord]) -> dict[TopicPartition, int]:
     offsets: dict[TopicPartition, int] = {}
     for record in batch:
         partition = TopicPartition(record.topic, record.partition)

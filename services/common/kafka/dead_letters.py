@@ -15,14 +15,14 @@ from services.common.errors import LorabusError
 
 log = structlog.get_logger()
 WINDOW = 1000
-Publish = Callable[[str, bytes | None, bytes | None, list[tuple[str, bytes]]], Awaitable[None]]
+Publish = Callable[[str, bytes | None, bytes | None, list[tuple[str, bytes]]], Awaitable[object]]
 
 
 class Unreadable(LorabusError):
     """A record that no retry can make useful; it is dead-lettered with this text."""
 
 
-class TooManyDeadLetters(LorabusError):
+class TooManyDeadLettersError(LorabusError):
     """More of the recent records were dead letters than the limit allows."""
 
 
@@ -49,11 +49,11 @@ class DeadLetters:
         log.warning("dead letter", **told)
 
     def count(self, *, handled: int, dead: int) -> None:
-        """Note a finished batch, `dead` of whose records were dead-lettered; raise `TooManyDeadLetters` past the limit."""
+        """Note a finished batch with `dead` dead letters in it; raise `TooManyDeadLettersError` past the limit."""
         self._recent.extend([True] * dead + [False] * (handled - dead))
         seen, share = len(self._recent), sum(self._recent) / max(1, len(self._recent))
         if seen >= self._at_least and share > self._max_share:
-            raise TooManyDeadLetters(
+            raise TooManyDeadLettersError(
                 f"{self._service} stops: {share:.0%} of the last {seen} records could not be read (limit "
                 f"{self._max_share:.0%}); see `lorabus dlq list`"
             )

@@ -11,7 +11,7 @@ from services.common.settings import Settings
 
 
 async def apply_topics(settings: Settings, *, replication: int = -1) -> dict[str, str]:
-    """Create what is absent; give `created` or `exists` per topic. A topic that contradicts the table is a `StartError`.
+    """Create what is absent; give `created` or `exists` per topic; one that contradicts the table is a `StartError`.
 
     `replication` -1 takes the cluster's default.
     """
