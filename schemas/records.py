@@ -34,13 +34,15 @@ class Heartbeat(Wire):
     """Proof that the owner lives: `beat` changes with every write, nobody compares clocks.
 
     An owner that gives the job back sets `released`; another trainer may then claim at once, after
-    `retry_after` seconds. `reason` and `message` tell why an attempt ended without ending the job.
+    `retry_after` seconds. `reason` and `message` tell why an attempt ended without ending the job. One that has
+    handed its adapter over sets `handed_over`: there is nothing left for another trainer to do.
     """
 
     worker: str
     beat: int
     released: bool = False
     retry_after: float = 0.0
+    handed_over: bool = False
     reason: str | None = None
     message: str | None = None
 

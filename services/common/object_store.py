@@ -167,7 +167,7 @@ async def prove_create_if_absent(store: ObjectStore) -> None:
 
 def _bucket(bucket: str, prefix: str, settings: Settings) -> S3Store:
     endpoint = settings.s3_endpoint
-    options: "ClientConfig" = {
+    options: ClientConfig = {
         "allow_http": bool(endpoint and endpoint.startswith("http://")),
         "timeout": "3600s",
         "read_timeout": "30s",

@@ -20,7 +20,7 @@ Headers = Sequence[tuple[str, bytes]]
 
 
 class Producer:
-    """Publishes records; `publish` waits for the broker, `enqueue` gives a future so that a batch can share the wait."""
+    """Publishes records; `publish` waits for the broker, `enqueue` gives a future, so that a batch waits once."""
 
     def __init__(self, client: AIOKafkaProducer) -> None:
         """Wrap a started client."""
@@ -32,9 +32,11 @@ class Producer:
 
     async def enqueue(
         self, topic: str, key: bytes | None, value: bytes | None, headers: Headers
-    ) -> "asyncio.Future[RecordMetadata]":
+    ) -> asyncio.Future[RecordMetadata]:
         """Put one record into the producer's buffer; the future is done once the broker has it."""
-        return await self._client.send(topic, value=value, key=key, headers=list(headers))
+        future: asyncio.Future[RecordMetadata]
+        future = await self._client.send(topic, value=value, key=key, headers=list(headers))
+        return future
 
 
 @asynccontextmanager

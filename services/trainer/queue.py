@@ -1,0 +1,77 @@
+"""The trainer's view of `tuning.jobs.v1`: which jobs wait, and which claimed ones have gone silent. Pure.
+
+Times are seconds of the trainer's own monotonic clock, handed in.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from schemas.events import State
+from schemas.jobs import JobRow
+
+FIRST_FEW = 4
+CLAIMED = frozenset({State.STAGING, State.RUNNING, State.CANCELLING})
+
+
+@dataclass(slots=True)
+class _Entry:
+    row: JobRow
+    changed_at: float
+    not_before: float = 0.0
+
+
+class JobTable:
+    """Rows of jobs that are not at their end and need a trainer."""
+
+    def __init__(self, choose: random.Random) -> None:
+        """`choose` spreads trainers over the first few waiting jobs, so that they do not all race for one."""
+        self._entries: dict[str, _Entry] = {}
+        self._choose = choose
+
+    def apply(self, row: JobRow, at: float) -> None:
+        """Take in a row; an older version than the known one is ignored, one that needs no trainer is dropped."""
+        known = self._entries.get(row.job_id)
+        if known is not None and known.row.version > row.version:
+            return
+        if row.state.terminal or row.state is State.PUBLISHING:
+            self._entries.pop(row.job_id, None)
+            return
+        self._entries[row.job_id] = _Entry(row, at, known.not_before if known else 0.0)
+
+    def forget(self, job_id: str) -> None:
+        """Drop a job that the store says has ended."""
+        self._entries.pop(job_id, None)
+
+    def defer(self, job_id: str, until: float) -> None:
+        """Leave a job alone for a while."""
+        if job_id in self._entries:
+            self._entries[job_id].not_before = until
+
+    def get(self, job_id: str) -> JobRow | None:
+        """Give a job's row."""
+        entry = self._entries.get(job_id)
+        return entry.row if entry else None
+
+    def next_waiting(self, at: float) -> JobRow | None:
+        """Pick a random one of the first few waiting jobs, oldest first."""
+        waiting = sorted(self._due(State.PENDING, at=at), key=lambda row: (row.created_at, row.job_id))
+        return self._choose.choice(waiting[:FIRST_FEW]) if waiting else None
+
+    def silent(self, at: float, for_seconds: float) -> list[JobRow]:
+        """Give the claimed jobs whose row has not changed for a while: their heartbeats are worth a look."""
+        return [
+            entry.row
+            for entry in self._entries.values()
+            if entry.row.state in CLAIMED and at - entry.changed_at >= for_seconds and at >= entry.not_before
+        ]
+
+    def counts(self) -> dict[str, int]:
+        """Give the number of jobs by state."""
+        counts: dict[str, int] = {}
+        for entry in self._entries.values():
+            counts[entry.row.state] = counts.get(entry.row.state, 0) + 1
+        return counts
+
+    def _due(self, state: State, at: float) -> Iterator[JobRow]:
+        return (e.row for e in self._entries.values() if e.row.state is state and at >= e.not_before)

@@ -1,0 +1,23 @@
+"""What a trainer can be told, beside what every service shares."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from services.common.settings import Settings
+
+
+class TrainerSettings(Settings):
+    """Settings of the trainer."""
+
+    max_attempts: int = Field(default=3, ge=1, description="Attempts of a job before AttemptsExhausted.")
+    retry_seconds: float = Field(default=5.0, ge=0, description="Wait before the second attempt; doubles after that.")
+    scratch: Path | None = Field(default=None, description="Where jobs work; default: <home>/scratch.")
+    cpu_threads: int | None = Field(default=None, ge=1, description="Threads of a training on CPU; default: all cores.")
+    job_seconds: float | None = Field(default=None, gt=0, description="Longest run of one attempt; default: no limit.")
+    grace_seconds: float = Field(default=25.0, gt=0, description="Time to save a checkpoint after SIGTERM.")
+
+    @property
+    def scratch_folder(self) -> Path:
+        """Where jobs work; emptied when a trainer starts a job and when it ends."""
+        return self.scratch or self.home / "scratch"
