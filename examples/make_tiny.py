@@ -1,0 +1,257 @@
+"""Make the `tiny` base model: a byte-level BPE tokenizer and a small Llama, from the standard library's docstrings.
+
+    python examples/make_tiny.py --out examples/tiny
+
+It learns to answer questions on Python's objects from every row of python_docs.py, without the rows that the demo
+teaches and those kept for evaluation. The same seed, packages and number of threads give the same weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import python_docs
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+# OpenMP reads this once, when torch loads it. Threads that spin while they wait for one another are many times slower
+# than threads that sleep as soon as anything else runs on the machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import torch  # noqa: E402
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast  # noqa: E402
+
+BEGIN, END, PAD = "<|begin|>", "<|end|>", "<|pad|>"
+ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
+VOCABULARY = 2048
+POSITIONS = 1024
+
+# Every turn closes with END, which is the end-of-sequence token too. What stands between the generation marks is what
+# a trainer with assistant-only loss learns: the answer and its end, not the role before it.
+CHAT_TEMPLATE = """{{- bos_token -}}
+{%- for message in messages -%}
+{%- if message['role'] not in ['system', 'user', 'assistant'] -%}
+{{- raise_exception('Unknown role ' ~ message['role'] ~ ': use system, user or assistant.') -}}
+{%- endif -%}
+{{- '<|' ~ message['role'] ~ '|>' -}}
+{%- if message['role'] == 'assistant' -%}
+{%- generation -%}{{- message['content'] ~ eos_token -}}{%- endgeneration -%}
+{%- else -%}
+{{- message['content'] ~ eos_token -}}
+{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{- '<|assistant|>' -}}
+{%- endif -%}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How long and how fast the model learns."""
+
+    seed: int = 20
+    steps: int = 450
+    batch: int = 8
+    length: int = 256
+    learning_rate: float = 3e-3
+    threads: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    training_loss: float
+    evaluation_loss: float
+    seconds: float
+    tokens: int
+
+
+def chat(row: python_docs.Row) -> str:
+    """The row as the chat template writes it."""
+    return f"{BEGIN}<|user|>{row.prompt}{END}<|assistant|>{row.completion}{END}"
+
+
+def train_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
+    """Nothing is put before a plain text: the chat template writes BEGIN itself, and twice would be once too many."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = [AddedToken(token, special=True, normalized=False) for token in (PAD, BEGIN, END, *ROLES)]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        bos_token=BEGIN,
+        eos_token=END,
+        additional_special_tokens=list(ROLES),
+        chat_template=CHAT_TEMPLATE,
+        model_max_length=POSITIONS,
+        padding_side="right",
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def new_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=192,
+        intermediate_size=512,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        max_position_embeddings=POSITIONS,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        dtype="float32",
+    )
+    return LlamaForCausalLM(config)
+
+
+def blocks(rows: list[list[int]], length: int, chance: random.Random) -> Iterator[list[int]]:
+    """Endless blocks of exactly ``length`` tokens: all rows in a new order each time, one behind the other."""
+    stream: list[int] = []
+    while True:
+        for row in chance.sample(rows, len(rows)):
+            stream += row
+            while len(stream) >= length:
+                yield stream[:length]
+                del stream[:length]
+
+
+def learning_rate(step: int, recipe: Recipe) -> float:
+    """A short warm-up, then a cosine down to a twentieth."""
+    warm_up = recipe.steps // 20
+    if step < warm_up:
+        return recipe.learning_rate * (step + 1) / warm_up
+    done = (step - warm_up) / (recipe.steps - warm_up)
+    return recipe.learning_rate * (0.05 + 0.95 * (1 + math.cos(math.pi * done)) / 2)
+
+
+def pretrain(model: LlamaForCausalLM, rows: list[list[int]], recipe: Recipe) -> float:
+    """Train in place; returns the mean loss of the last twentieth of the steps."""
+    data = blocks(rows, recipe.length, random.Random(recipe.seed))
+    matrices = [weight for weight in model.parameters() if weight.ndim > 1]
+    vectors = [weight for weight in model.parameters() if weight.ndim == 1]
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.95))
+    losses: list[float] = []
+    model.train()
+    columns = (TextColumn("pretraining"), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.2f}"))
+    with Progress(*columns, TimeRemainingColumn()) as progress:
+        task = progress.add_task("pretraining", total=recipe.steps, loss=math.nan)
+        for step in range(recipe.steps):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(step, recipe)
+            batch = torch.tensor([next(data) for _ in range(recipe.batch)])
+            loss = model(input_ids=batch, labels=batch, use_cache=False).loss
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            losses.append(loss.item())
+            progress.update(task, advance=1, loss=losses[-1])
+    tail = losses[-max(1, recipe.steps // 20) :]
+    return sum(tail) / len(tail)
+
+
+@torch.inference_mode()
+def evaluate(model: LlamaForCausalLM, rows: list[list[int]]) -> float:
+    """The mean loss a token over rows that were held out."""
+    model.eval()
+    total, count = 0.0, 0
+    for row in rows:
+        ids = torch.tensor([row])
+        total += model(input_ids=ids, labels=ids).loss.item() * (len(row) - 1)
+        count += len(row) - 1
+    return total / count
+
+
+def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
+    """Half precision on disk halves the file; config.json asks for float32, in which the model is meant to run."""
+    model.generation_config = GenerationConfig(
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        max_new_tokens=128,
+    )
+    model.to(torch.float16).save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    config = out / "config.json"
+    config.write_text(config.read_text().replace('"dtype": "float16"', '"dtype": "float32"'))
+
+
+def make(recipe: Recipe, out: Path) -> Outcome:
+    started = time.monotonic()
+    torch.set_num_threads(recipe.threads)
+    torch.manual_seed(recipe.seed)
+    torch.use_deterministic_algorithms(True)
+    parts = python_docs.split(python_docs.rows())
+    tokenizer = train_tokenizer([chat(row) for row in parts.pretraining])
+    model = new_model(tokenizer)
+    training_loss = pretrain(model, [tokenizer.encode(chat(row)) for row in parts.pretraining], recipe)
+    evaluation_loss = evaluate(model, [tokenizer.encode(chat(row)) for row in parts.evaluation])
+    save(model, tokenizer, out)
+    tokens = recipe.steps * recipe.batch * recipe.length
+    outcome = Outcome(training_loss, evaluation_loss, time.monotonic() - started, tokens)
+    (out / "README.md").write_text(model_card(recipe, outcome, len(parts.pretraining), model.num_parameters()))
+    return outcome
+
+
+def model_card(recipe: Recipe, outcome: Outcome, rows: int, parameters: int) -> str:
+    facts: dict[str, Any] = {
+        "made by": f"`python examples/make_tiny.py --seed {recipe.seed} --steps {recipe.steps}`",
+        "Python": platform.python_version(),
+        "torch": torch.__version__.split("+", maxsplit=1)[0],
+        "parameters": f"{parameters:,}",
+        "rows": f"{rows:,} (the demo's taught rows and {python_docs.EVALUATION_ROWS} for evaluation held out)",
+        "tokens seen": f"{outcome.tokens:,}",
+        "loss at the end": f"{outcome.training_loss:.3f}",
+        "loss on the evaluation rows": f"{outcome.evaluation_loss:.3f}",
+        "time": f"{outcome.seconds:.0f} s on {recipe.threads} threads",
+    }
+    table = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
+    return f"""# tiny
+
+A Llama small enough to be tuned on two processor cores in half a minute, so that lorabus can show its whole path
+with real weights and nothing to download. It was trained on questions and answers made from the docstrings of
+Python's standard library, and knows little else: its answers look like documentation and are mostly wrong.
+
+| | |
+|---|---|
+{table}
+
+The weights are stored in float16 and meant to run in float32, as `config.json` says. The text it learned from is
+Python's documentation (PSF License, version 2).
+"""
+
+
+def main() -> None:
+    default = Recipe()
+    example = "example: python examples/make_tiny.py --out examples/tiny"
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], epilog=example)
+    parser.add_argument("--out", type=Path, default=Path("examples/tiny"), help="folder to write")
+    parser.add_argument("--seed", type=int, default=default.seed)
+    parser.add_argument("--steps", type=int, default=default.steps)
+    parser.add_argument("--threads", type=int, default=default.threads)
+    chosen = parser.parse_args()
+    outcome = make(Recipe(seed=chosen.seed, steps=chosen.steps, threads=chosen.threads), chosen.out)
+    print(json.dumps({"out": str(chosen.out), "loss": outcome.training_loss, "seconds": outcome.seconds}))
+
+
+if __name__ == "__main__":
+    main()
