@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -63,10 +64,11 @@ def span(
 ) -> Iterator[str]:
     """Run a block as a child of `traceparent` and give the child's own traceparent, to hand on.
 
-    Without an exporter the block gets the parent's traceparent (or a new one) and nothing is recorded.
+    Without a parent it is the root of a new trace. Without an exporter the block gets the parent's traceparent
+    (or a new one) and nothing is recorded.
     """
-    parent = valid_traceparent(traceparent) or new_traceparent()
-    context = _PROPAGATOR.extract({"traceparent": parent})
+    parent = valid_traceparent(traceparent)
+    context = _PROPAGATOR.extract({"traceparent": parent}) if parent else Context()
     tracer = trace.get_tracer("lorabus")
     with tracer.start_as_current_span(
         name,
@@ -78,7 +80,7 @@ def span(
         set_status_on_exception=False,
     ) as current:
         try:
-            yield _traceparent_of(current) or parent
+            yield _traceparent_of(current) or parent or new_traceparent()
         except Exception as error:
             current.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"[:300]))
             raise
