@@ -21,6 +21,8 @@ from services.common.kafka.connection import REQUEST_TIMEOUT_MS, password, tls_c
 from services.common.settings import Settings
 
 MAX_POLL_RECORDS = 500
+# After an empty poll FastStream sleeps as long as it polled: with its 200 ms every step of an idle pipeline would lag.
+POLL_MS = 20
 Batch = tuple[ConsumerRecord, ...]
 _SASL = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
 
@@ -57,6 +59,7 @@ def subscribe(
     subscriber = broker.subscriber(
         StreamTopic(topic.name, declare=False),
         batch=True,
+        batch_timeout_ms=POLL_MS,
         group_id=group,
         auto_offset_reset="earliest",
         ack_policy=AckPolicy.MANUAL,

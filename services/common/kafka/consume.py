@@ -7,13 +7,13 @@ consumer that cannot go on ends its process rather than skip a record.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import stamina
 import structlog
 from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.errors import CommitFailedError, KafkaError
+from aiokafka.errors import KafkaError
 from faststream.kafka.message import KafkaMessage
 
 from schemas.envelope import Envelope, EnvelopeError, decode
@@ -36,6 +36,7 @@ class Received:
 
 PASSING = (WorldError, KafkaError)
 Handle = Callable[[Received], Awaitable[None]]
+HandleTogether = Callable[[list[Received]], Awaitable[Mapping[int, str]]]
 Decode = Callable[[ConsumerRecord], Envelope]
 
 
@@ -55,27 +56,54 @@ class Consumption:
         self, message: KafkaMessage, handle: Handle, *, decoder: Decode = decode_record, commit: bool = True
     ) -> None:
         """Work through one batch as the module says. `handle` raises `Unreadable` for a record nobody can use."""
+        chains = _by_key(message.raw_message).values()
+        work = (self._in_order(chain, handle, decoder) for chain in chains)
+        await self._finish(message, asyncio.gather(*work), commit=commit)
+
+    async def run_together(self, message: KafkaMessage, handle: HandleTogether) -> None:
+        """Work through one batch in one call of `handle`, which gives the reason for each index that nobody can use.
+
+        For those who do something once a batch; `handle` sees the records in the order of their partitions.
+        """
+        await self._finish(message, self._together(message.raw_message, handle), commit=True)
+
+    async def _finish(
+        self, message: KafkaMessage, work: Awaitable[int] | Awaitable[list[int]], *, commit: bool
+    ) -> None:
         batch: tuple[ConsumerRecord, ...] = message.raw_message
         try:
-            chains = _by_key(batch).values()
-            dead = sum(await asyncio.gather(*(self._in_order(chain, handle, decoder) for chain in chains)))
+            done = await work
+            dead = done if isinstance(done, int) else sum(done)
             self.dead_letters.count(handled=len(batch), dead=dead)
-            if commit:
-                await message.consumer.commit(_next_offsets(batch))  # type: ignore[call-arg]
-        except CommitFailedError as error:
-            # The group was rebalanced meanwhile; the new owner gets the batch again and drops what it knows.
-            log.warning("commit refused", error=str(error))
         except Exception as error:
             log.exception("the consumer cannot go on")
             self.fail(error)
             raise
+        if commit:
+            await _commit(message, batch)
+
+    async def _together(self, batch: tuple[ConsumerRecord, ...], handle: HandleTogether) -> int:
+        readable: list[tuple[ConsumerRecord, Received]] = []
+        dead: list[tuple[ConsumerRecord, str]] = []
+        for record in batch:
+            try:
+                readable.append((record, _received(record, decode_record)))
+            except EnvelopeError as error:
+                dead.append((record, str(error)))
+        async for attempt in stamina.retry_context(on=PASSING, attempts=None, timeout=300, wait_max=15):
+            with attempt:
+                unusable = await handle([received for _, received in readable])
+        dead += [(readable[index][0], reason) for index, reason in unusable.items()]
+        for record, reason in dead:
+            await self.dead_letters.add(record, reason)
+        return len(dead)
 
     async def _in_order(self, records: list[ConsumerRecord], handle: Handle, decoder: Decode) -> int:
         return sum([await self._one(record, handle, decoder) for record in records])
 
     async def _one(self, record: ConsumerRecord, handle: Handle, decoder: Decode) -> bool:
         try:
-            received = Received(decoder(record), record.key, record.topic, record.partition, record.offset)
+            received = _received(record, decoder)
             async for attempt in stamina.retry_context(on=PASSING, attempts=None, timeout=300, wait_max=15):
                 with attempt:
                     await handle(received)
@@ -83,6 +111,18 @@ class Consumption:
             await self.dead_letters.add(record, str(error))
             return True
         return False
+
+
+async def _commit(message: KafkaMessage, batch: Iterable[ConsumerRecord]) -> None:
+    try:
+        await message.consumer.commit(_next_offsets(batch))  # type: ignore[call-arg]
+    except KafkaError as error:
+        # The group was rebalanced or the broker is away; whoever gets the batch again drops what it knows.
+        log.warning("commit refused", error=str(error))
+
+
+def _received(record: ConsumerRecord, decoder: Decode) -> Received:
+    return Received(decoder(record), record.key, record.topic, record.partition, record.offset)
 
 
 def _by_key(batch: Iterable[ConsumerRecord]) -> dict[object, list[ConsumerRecord]]:

@@ -1,0 +1,36 @@
+"""ConfigMaps as Kubernetes mounts them: `<folder>/<name>/training_config.yaml`."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from schemas.failures import Reason
+from services.common.errors import WorldError
+
+KEY = "training_config.yaml"
+MAX_BYTES = 1024 * 1024
+# RFC 1123 subdomain, the form of every name that Kubernetes gives: no slash and no leading dot, so no way out.
+NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+def find_in(folder: Path) -> Callable[[str], dict[str, str] | None]:
+    """Give the look-up that admission asks: the ConfigMap's data, or None when there is none of that name."""
+
+    def find(name: str) -> dict[str, str] | None:
+        if not NAME.fullmatch(name) or not (folder / name).is_dir():
+            return None
+        return _read(folder / name / KEY)
+
+    return find
+
+
+def _read(file: Path) -> dict[str, str]:
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return {}
+    except OSError as error:
+        raise WorldError(Reason.INTERNAL, f"ConfigMap file {file} cannot be read: {error.strerror}") from error
+    # What is cut or is no UTF-8 is refused by admission, as text that is no YAML.
+    return {KEY: data[:MAX_BYTES].decode(errors="replace")}

@@ -1,0 +1,46 @@
+"""What ingest can be told, beside what every service shares."""
+
+import ipaddress
+from pathlib import Path
+
+from pydantic import Field
+
+from services.common.errors import StartError
+from services.common.settings import Settings
+
+MAX_BODY_BYTES = 1024 * 1024
+
+
+class IngestSettings(Settings):
+    """Settings of ingest."""
+
+    api_tokens_file: Path | None = Field(default=None, description="One bearer token a line; # starts a comment.")
+    node_auto_provisioning: bool | None = Field(
+        default=None, description="KAITO's rule on resource.instanceType; unset, a Workspace with or without it passes."
+    )
+    dead_letter_share: float = Field(
+        default=0.5, gt=0, le=1, description="Past this share of the last 1,000 records ingest stops."
+    )
+    dead_letter_minimum: int = Field(default=100, ge=1, description="Records seen before the share counts.")
+
+    @property
+    def read_model_folder(self) -> Path:
+        """Where the SQLite files of this machine's ingest processes lie."""
+        return self.home / "ingest"
+
+    def http_host_and_port(self) -> tuple[str, int]:
+        """Split `LORABUS_HTTP_ADDR`; a malformed one is a `StartError`."""
+        host, _, port = self.http_addr.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > 65535:
+            raise StartError(f"LORABUS_HTTP_ADDR must be host:port, not {self.http_addr!r}")
+        return host.strip("[]"), int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
