@@ -27,10 +27,13 @@ class JobAccepted(EventData):
 
 
 class JobQueued(EventData):
-    """The job waits for a trainer."""
+    """The job waits for a trainer: at first, or again after an attempt that ended without ending the job."""
 
     state: State = State.PENDING
     spec_digest: str
+    reason: str | None = None
+    message: str | None = None
+    retry_after: float | None = Field(default=None, description="Seconds before the next attempt may start.")
 
 
 class JobRejected(EventData):

@@ -75,8 +75,7 @@ class Journal:
 
     async def send(self, record: OutboxRecord) -> None:
         """Publish a record; the same record always gives the same bytes."""
-        value, headers = encode(envelope_of(record))
-        await self._publish(EVENTS.name, self._job_id.encode(), value, headers)
+        await send_event(self._publish, record)
 
     @property
     def _outbox_key(self) -> str:
@@ -101,6 +100,12 @@ class Journal:
             traceparent=self._traceparent,
             data=event.to_wire(),
         )
+
+
+async def send_event(publish: Publish, record: OutboxRecord) -> None:
+    """Publish a numbered event on the status topic."""
+    value, headers = encode(envelope_of(record))
+    await publish(EVENTS.name, str(record.data["jobId"]).encode(), value, headers)
 
 
 def envelope_of(record: OutboxRecord) -> Envelope:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
 
 import structlog
@@ -21,21 +21,21 @@ class Lifetime:
 
     def __init__(self) -> None:
         """Start without a reason to stop."""
-        self._stopped = asyncio.Event()
+        self.stopping = asyncio.Event()
         self.error: BaseException | None = None
 
     def stop(self) -> None:
         """Ask for an orderly end."""
-        self._stopped.set()
+        self.stopping.set()
 
     def fail(self, error: BaseException) -> None:
         """End the process because of `error`; the first one is kept."""
         self.error = self.error or error
-        self._stopped.set()
+        self.stopping.set()
 
     async def wait(self) -> None:
         """Return once somebody asked to stop."""
-        await self._stopped.wait()
+        await self.stopping.wait()
 
 
 Service = Callable[[Lifetime], AbstractAsyncContextManager[None]]
@@ -71,7 +71,7 @@ async def _run(name: str, service: Service) -> int:
 
 
 @contextlib.contextmanager
-def _signals(lifetime: Lifetime):  # type: ignore[no-untyped-def]
+def _signals(lifetime: Lifetime) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lifetime.stop)
@@ -83,22 +83,25 @@ def _signals(lifetime: Lifetime):  # type: ignore[no-untyped-def]
 
 
 @contextlib.asynccontextmanager
-async def background(task_name: str, coroutine, lifetime: Lifetime) -> AsyncIterator[None]:  # type: ignore[no-untyped-def]
-    """Run a coroutine beside the service; its failure ends the process, the service's end cancels it."""
+async def background(
+    name: str, work: Coroutine[object, object, None], lifetime: Lifetime, *, drain_seconds: float = 0.0
+) -> AsyncIterator[None]:
+    """Run `work` beside the service; its failure ends the process.
+
+    When the service ends, `work` has `drain_seconds` to end by itself, then it is cancelled.
+    """
 
     async def guarded() -> None:
         try:
-            await coroutine
-        except asyncio.CancelledError:
-            raise
+            await work
         except Exception as error:
-            log.exception("a background task failed", task=task_name)
+            log.exception("a background task failed", task=name)
             lifetime.fail(error)
 
-    task = asyncio.create_task(guarded(), name=task_name)
+    task = asyncio.create_task(guarded(), name=name)
     try:
         yield
     finally:
+        await asyncio.wait({task}, timeout=drain_seconds)
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await asyncio.gather(task, return_exceptions=True)

@@ -85,7 +85,12 @@ class Lease:
     """
 
     def __init__(
-        self, store: ObjectStore, job_id: str, attempt: int, worker: str, lease_seconds: float,
+        self,
+        store: ObjectStore,
+        job_id: str,
+        attempt: int,
+        worker: str,
+        lease_seconds: float,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """Take the lease of an attempt that this worker has claimed."""
@@ -101,9 +106,9 @@ class Lease:
     async def keep(self) -> None:
         """Renew every third of the lease until cancelled or lost; run it beside the work."""
         while not self.lost.is_set():
+            self._look.clear()
             await self._renew()
             await self._check_cancel()
-            self._look.clear()
             try:
                 await asyncio.wait_for(self._look.wait(), timeout=self._seconds / 3)
             except TimeoutError:

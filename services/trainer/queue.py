@@ -6,6 +6,7 @@ Times are seconds of the trainer's own monotonic clock, handed in.
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from schemas.events import State
 from schemas.jobs import JobRow
@@ -65,6 +66,11 @@ class JobTable:
             for entry in self._entries.values()
             if entry.row.state in CLAIMED and at - entry.changed_at >= for_seconds and at >= entry.not_before
         ]
+
+    def oldest_waiting_seconds(self, now: datetime) -> float:
+        """Give the age of the oldest waiting job; 0 when none waits."""
+        waiting = [entry.row.created_at for entry in self._entries.values() if entry.row.state is State.PENDING]
+        return max(0.0, (now - min(waiting)).total_seconds()) if waiting else 0.0
 
     def counts(self) -> dict[str, int]:
         """Give the number of jobs by state."""

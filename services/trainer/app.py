@@ -1,0 +1,94 @@
+"""Wires the trainer: the jobs topic into the table, the worker beside it, health and metrics."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+from aiokafka.errors import KafkaConnectionError
+
+from schemas.topics import JOBS
+from services.common import logs, telemetry
+from services.common.errors import WorldError
+from services.common.health import serve_health
+from services.common.journal import now
+from services.common.kafka.broker import build_broker, subscribe
+from services.common.kafka.connection import unreachable
+from services.common.kafka.consume import Consumption
+from services.common.kafka.dead_letters import DeadLetters
+from services.common.kafka.producer import open_producer
+from services.common.lifetime import Lifetime, background, run_service
+from services.common.object_store import open_store, prove_create_if_absent
+from services.trainer.handlers import jobs_handler
+from services.trainer.metrics import Metrics
+from services.trainer.process import TrainerPool
+from services.trainer.queue import JobTable
+from services.trainer.run import Parts
+from services.trainer.settings import TrainerSettings
+from services.trainer.work import Worker
+
+log = structlog.get_logger()
+
+
+def main() -> int:
+    """Run the trainer until it is told to stop; gives the exit code."""
+    settings = TrainerSettings()
+    logs.configure(settings, "trainer")
+    pool = TrainerPool(cpu_threads=settings.cpu_threads)
+    pool.start()
+    telemetry.configure("trainer")
+
+    @asynccontextmanager
+    async def service(lifetime: Lifetime) -> AsyncIterator[None]:
+        async with trainer(settings, pool, lifetime):
+            yield
+
+    try:
+        return run_service("trainer", settings, service)
+    finally:
+        pool.close()
+        telemetry.shutdown()
+
+
+@asynccontextmanager
+async def trainer(settings: TrainerSettings, pool: TrainerPool, lifetime: Lifetime) -> AsyncIterator[None]:
+    """The running trainer."""
+    store = open_store(settings)
+    await prove_create_if_absent(store)
+    metrics = Metrics()
+    broker = build_broker(settings, f"lorabus-trainer-{settings.worker}")
+    async with AsyncExitStack() as stack:
+        producer = await stack.enter_async_context(open_producer(settings, f"lorabus-trainer-{settings.worker}"))
+        parts = Parts(store, producer.publish, pool, settings, metrics, now)
+        worker = Worker(parts, JobTable(random.Random()), lifetime)  # noqa: S311 - spreads load, guards nothing.
+        consumption = Consumption(DeadLetters(producer.publish, "trainer"), lifetime.fail)
+        subscriber = subscribe(
+            broker, JOBS, jobs_handler(consumption, worker.on_row), group=None, title="jobs: the trainers' queue"
+        )
+
+        async def readiness() -> dict[str, str]:
+            return await _missing(settings, store, subscriber)
+
+        address = await stack.enter_async_context(serve_health(settings.health_addr, metrics.registry, readiness))
+        try:
+            await broker.start()
+        except KafkaConnectionError as error:
+            raise unreachable(settings, error) from error
+        stack.push_async_callback(broker.stop)
+        log.info("listening", address=address, worker=settings.worker)
+        await stack.enter_async_context(
+            background("worker", worker.loop(), lifetime, drain_seconds=settings.grace_seconds + 5)
+        )
+        yield
+
+
+async def _missing(settings, store, subscriber) -> dict[str, str]:  # type: ignore[no-untyped-def]
+    missing: dict[str, str] = {}
+    consumer = subscriber.consumer
+    if consumer is None or not consumer.assignment():
+        missing["kafka"] = f"no partitions of {JOBS.name} from {settings.kafka} yet"
+    try:
+        await store.exists("probes/ready")
+    except WorldError as error:
+        missing["store"] = error.message
+    return missing

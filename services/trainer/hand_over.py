@@ -1,0 +1,79 @@
+"""A trained adapter's way out of the trainer: files into the store, the manifest last, then word to the publisher."""
+
+import asyncio
+import hashlib
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from schemas import store_keys
+from schemas.envelope import Envelope, encode
+from schemas.events.training import AdapterFile, AdapterTrained
+from schemas.records import AdapterManifest, SpecRecord
+from schemas.topics import ADAPTERS
+from services.common.journal import Journal, Publish, envelope_of
+from services.common.object_store import ObjectStore, as_json
+
+LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "lorabus")
+
+
+async def read_manifest(store: ObjectStore, job_id: str) -> AdapterManifest | None:
+    """Give the adapter's manifest, or None while there is no complete adapter."""
+    raw = await store.get(store_keys.adapter_manifest(job_id))
+    return None if raw is None else AdapterManifest.model_validate_json(raw)
+
+
+async def store_adapter(
+    store: ObjectStore,
+    record: SpecRecord,
+    folder: Path,
+    *,
+    attempt: int,
+    metrics: dict[str, float],
+    trained_tokens: int,
+    dataset_digest: str,
+    at: datetime,
+) -> AdapterManifest:
+    """Copy the adapter's files into the store and write the manifest after them."""
+    files = [await _store_file(store, record.job_id, path) for path in sorted(folder.iterdir()) if path.is_file()]
+    manifest = AdapterManifest(
+        job_id=record.job_id,
+        attempt=attempt,
+        files=files,
+        metrics=metrics,
+        trained_tokens=trained_tokens,
+        base_model=record.spec.model.repository,
+        base_revision=record.spec.model.revision,
+        dataset_digest=dataset_digest,
+        library_versions={name: version(name) for name in LIBRARIES},
+        created_at=at,
+    )
+    await store.put(store_keys.adapter_manifest(record.job_id), as_json(manifest))
+    return manifest
+
+
+async def tell_publisher(manifest: AdapterManifest, journal: Journal, publish: Publish) -> None:
+    """Send `adapter.trained` to the publisher's topic, then the same as the job's event."""
+    digest = hashlib.sha256(as_json(manifest)).hexdigest()
+    event = await journal.prepare(
+        AdapterTrained,
+        digest=f"sha256:{digest}",
+        files=manifest.files,
+        metrics=manifest.metrics,
+        trained_tokens=manifest.trained_tokens,
+    )
+    told: Envelope = envelope_of(event)
+    value, headers = encode(told)
+    await publish(ADAPTERS.name, manifest.job_id.encode(), value, headers)
+    await journal.send(event)
+
+
+async def _store_file(store: ObjectStore, job_id: str, path: Path) -> AdapterFile:
+    digest = await asyncio.to_thread(_sha256, path)
+    await store.upload(f"{store_keys.adapter(job_id)}{path.name}", path)
+    return AdapterFile(name=path.name, digest=f"sha256:{digest}", size=path.stat().st_size)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

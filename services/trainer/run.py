@@ -1,0 +1,217 @@
+"""One attempt of one job: stage the dataset, check it, train in a child process, hand the adapter to the publisher.
+
+What is done is never done again: an adapter whose manifest is complete is only handed over, a dataset or packed
+tokens in the store are found there, training goes on from the newest complete checkpoint.
+"""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from schemas import store_keys
+from schemas.events.dataset import DatasetChecked, DatasetStaged, DatasetStaging
+from schemas.events.job import JobCancelled, JobClaimed, JobFailed, JobQueued
+from schemas.failures import Reason
+from schemas.records import SpecRecord
+from services.common import telemetry
+from services.common.ending import end_job, read_result
+from services.common.errors import JobError, UserError, WorldError
+from services.common.journal import Clock, Journal, Publish
+from services.common.object_store import ObjectStore
+from services.trainer.base_model import find_base_model
+from services.trainer.claim import Lease
+from services.trainer.hand_over import read_manifest, store_adapter, tell_publisher
+from services.trainer.metrics import Metrics
+from services.trainer.preflight import preflight
+from services.trainer.process import TrainerPool
+from services.trainer.settings import TrainerSettings
+from services.trainer.stage import stage
+from services.trainer.train import train
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every job of this trainer shares."""
+
+    store: ObjectStore
+    publish: Publish
+    pool: TrainerPool
+    settings: TrainerSettings
+    metrics: Metrics
+    clock: Clock
+
+
+async def run_job(parts: Parts, lease: Lease, stopping: asyncio.Event) -> None:
+    """Work on a claimed job to the end of this attempt; never raises for what belongs to the job."""
+    record = await _spec(parts.store, lease.job_id)
+    journal = Journal(
+        parts.publish,
+        job_id=lease.job_id,
+        attempt=lease.attempt,
+        source="trainer",
+        traceparent=record.traceparent,
+        clock=parts.clock,
+    )
+    ended = await read_result(parts.store, lease.job_id)
+    if ended is not None:
+        await journal.send(ended.event)
+        return
+    stop = asyncio.Event()
+    async with _scratch(parts.settings, lease) as scratch:
+        work = asyncio.create_task(_work(parts, record, lease, journal, scratch, stop))
+        interrupted = await _until_done_or_interrupted(work, lease, stopping, stop, parts.settings.grace_seconds)
+        await _conclude(parts, record, lease, journal, work, interrupted)
+
+
+async def _work(
+    parts: Parts, record: SpecRecord, lease: Lease, journal: Journal, scratch: Path, stop: asyncio.Event
+) -> bool:
+    """Give True once the adapter is handed over, False when `stop` ended the training before."""
+    trace = record.traceparent
+    attributes = {"lorabus.job.id": record.job_id, "lorabus.attempt": lease.attempt}
+    with telemetry.span("job.attempt", trace, attributes) as here:
+        await journal.emit(JobClaimed, worker=lease.worker)
+        manifest = await read_manifest(parts.store, record.job_id)
+        if manifest is None:
+            model_folder = await find_base_model(record.spec, parts.store, parts.settings)
+            with telemetry.span("dataset.stage", here, attributes):
+                dataset = await stage(record.spec, parts.store, parts.settings, on_progress=_staging_events(journal))
+                await journal.emit(DatasetStaged, digest=dataset.digest, files=dataset.files, reused=dataset.reused)
+            with telemetry.span("dataset.check", here, attributes):
+                checked = await preflight(
+                    record.spec, dataset, parts.store, scratch, model_folder, settings=parts.settings
+                )
+                await journal.emit(DatasetChecked, **checked.facts)
+            finished = await train(
+                parts, record, lease, journal, checked, model_folder, scratch, stop=stop, traceparent=here
+            )
+            if finished is None:
+                return False
+            with telemetry.span("adapter.store", here, attributes):
+                manifest = await store_adapter(
+                    parts.store,
+                    record,
+                    finished.adapter_folder,
+                    attempt=lease.attempt,
+                    metrics=finished.metrics,
+                    trained_tokens=finished.trained_tokens,
+                    dataset_digest=dataset.digest,
+                    at=parts.clock(),
+                )
+        await tell_publisher(manifest, journal, parts.publish)
+        await lease.hand_over()
+        return True
+
+
+async def _until_done_or_interrupted(
+    work: "asyncio.Task[bool]", lease: Lease, stopping: asyncio.Event, stop: asyncio.Event, grace: float
+) -> str | None:
+    """Wait for the work; give `lost`, `cancelled` or `stopping` if that came first and the work has been ended."""
+    reasons = {"lost": lease.lost, "cancelled": lease.cancelled, "stopping": stopping}
+    waiters = {asyncio.create_task(event.wait()): name for name, event in reasons.items()}
+    try:
+        await asyncio.wait({work, *waiters}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for waiter in waiters:
+            waiter.cancel()
+    if work.done():
+        return None
+    stop.set()
+    patience = 0.0 if lease.lost.is_set() else min(grace, 4.0) if lease.cancelled.is_set() else grace
+    await asyncio.wait({work}, timeout=patience)
+    work.cancel()
+    await asyncio.wait({work})
+    if not work.cancelled() and work.exception() is None and work.result():
+        return None
+    return next(name for name, event in reasons.items() if event.is_set())
+
+
+async def _conclude(
+    parts: Parts,
+    record: SpecRecord,
+    lease: Lease,
+    journal: Journal,
+    work: "asyncio.Task[bool]",
+    interrupted: str | None,
+) -> None:
+    if interrupted == "lost":
+        log.warning("lease lost, job left alone", job_id=lease.job_id, attempt=lease.attempt)
+        return
+    if interrupted == "cancelled":
+        await end_job(parts.store, journal, lease.job_id, lease.attempt, JobCancelled)
+        parts.metrics.ended("cancelled")
+        return
+    if interrupted == "stopping":
+        await _give_back(record, lease, journal, 0.0, "WorkerStopped", "the trainer was told to stop")
+        return
+    error = work.exception()
+    if error is None:
+        parts.metrics.ended("trained")
+    elif isinstance(error, UserError):
+        await _fail(parts, lease, journal, error.reason, error.message)
+    else:
+        await _retry_or_give_up(parts, record, lease, journal, _as_world_error(error, lease))
+
+
+async def _retry_or_give_up(parts: Parts, record: SpecRecord, lease: Lease, journal: Journal, error: JobError) -> None:
+    limit = parts.settings.max_attempts
+    if lease.attempt >= limit:
+        message = f"{limit} attempts failed; the last one: {error.reason}: {error.message}"
+        await _fail(parts, lease, journal, Reason.ATTEMPTS_EXHAUSTED, message)
+        return
+    wait = parts.settings.retry_seconds * 2 ** (lease.attempt - 1)
+    log.warning("attempt failed", job_id=lease.job_id, attempt=lease.attempt, reason=error.reason, error=error.message)
+    parts.metrics.ended("retried")
+    await _give_back(record, lease, journal, wait, error.reason, error.message)
+
+
+async def _give_back(
+    record: SpecRecord, lease: Lease, journal: Journal, wait: float, reason: str, message: str
+) -> None:
+    await lease.release(retry_after=wait, reason=reason, message=message)
+    await journal.emit(JobQueued, spec_digest=record.spec_digest, reason=reason, message=message, retry_after=wait)
+
+
+async def _fail(parts: Parts, lease: Lease, journal: Journal, reason: Reason, message: str) -> None:
+    data = {"reason": reason, "retryable": reason.retryable, "message": message, "help": reason.help}
+    await end_job(parts.store, journal, lease.job_id, lease.attempt, JobFailed, **data)
+    parts.metrics.ended("failed")
+
+
+def _as_world_error(error: BaseException, lease: Lease) -> JobError:
+    if isinstance(error, JobError):
+        return error
+    log.error("attempt broke", job_id=lease.job_id, attempt=lease.attempt, exc_info=error)
+    return WorldError(Reason.INTERNAL, f"{type(error).__name__}: {error}"[:500])
+
+
+def _staging_events(journal: Journal) -> Callable[[int, int | None], Awaitable[None]]:
+    async def on_progress(done: int, total: int | None) -> None:
+        await journal.emit(DatasetStaging, bytes=done, total_bytes=total)
+
+    return on_progress
+
+
+async def _spec(store: ObjectStore, job_id: str) -> SpecRecord:
+    raw = await store.get(store_keys.spec(job_id))
+    if raw is None:
+        raise WorldError(Reason.STORE_UNAVAILABLE, f"{store_keys.spec(job_id)} is not in {store.address}")
+    return SpecRecord.model_validate_json(raw)
+
+
+@asynccontextmanager
+async def _scratch(settings: TrainerSettings, lease: Lease) -> AsyncIterator[Path]:
+    folder = settings.scratch_folder / f"{lease.job_id}.{lease.attempt}"
+    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
