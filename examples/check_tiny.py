@@ -1,6 +1,6 @@
 """Does the demo keep its promise? Tune `tiny` on the taught rows with plain TRL and PEFT, and count right answers.
 
-    python examples/check_tiny.py --seeds 42 43 44
+    python -m examples.check_tiny --seeds 42 43 44
 
 It takes the hyperparameters from tune-python-docs.yaml. An answer is right when it is the row's answer, a single
 sentence, word for word. Rows that the base model answers right already do not count.
@@ -16,18 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import python_docs
 import yaml
+
+from examples import python_docs
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # See make_tiny.py.
 
-import torch  # noqa: E402
-from datasets import Dataset  # noqa: E402
-from peft import LoraConfig  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
-from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
-from trl import SFTConfig, SFTTrainer  # noqa: E402
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+from rich.console import Console
+from rich.table import Table
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl import SFTConfig, SFTTrainer
 
 HERE = Path(__file__).parent
 
@@ -49,7 +50,6 @@ def hyperparameters(workspace: Path) -> dict[str, Any]:
     return sections
 
 
-@torch.inference_mode()
 def answer(model: Any, tokenizer: Any, question: str, layout: str) -> str:
     """The greedy answer, asked in the layout that was taught: as a chat turn, or as plain text to go on from."""
     if layout == "messages":
@@ -57,7 +57,8 @@ def answer(model: Any, tokenizer: Any, question: str, layout: str) -> str:
         inputs = tokenizer.apply_chat_template(turn, add_generation_prompt=True, return_tensors="pt", return_dict=True)
     else:
         inputs = tokenizer(question, return_tensors="pt")
-    output = model.generate(**inputs, do_sample=False, max_new_tokens=64)
+    with torch.inference_mode():
+        output = model.generate(**inputs, do_sample=False, max_new_tokens=64)
     text: str = tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
     return text.strip()
 
@@ -89,7 +90,7 @@ def tune(folder: Path, rows: list[python_docs.Row], layout: str, seed: int, sect
 
 
 def main() -> None:
-    example = "example: python examples/check_tiny.py --layouts prompt --seeds 42 43 44"
+    example = "example: python -m examples.check_tiny --layouts prompt --seeds 42 43 44"
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], epilog=example)
     parser.add_argument("--model", type=Path, default=HERE / "tiny")
     parser.add_argument("--workspace", type=Path, default=HERE / "tune-python-docs.yaml")
@@ -104,8 +105,8 @@ def main() -> None:
     for layout in chosen.layouts:
         for seed in chosen.seeds:
             done = tune(chosen.model, rows, layout, seed, sections)
-            cells = (layout, seed, f"{done.seconds:.1f}", f"{done.loss:.3f}", f"{done.asked} of {len(rows)}", done.right)
-            table.add_row(*map(str, cells))
+            asked = f"{done.asked} of {len(rows)}"
+            table.add_row(layout, str(seed), f"{done.seconds:.1f}", f"{done.loss:.3f}", asked, str(done.right))
     Console().print(table)
 
 

@@ -1,6 +1,6 @@
 """Make the `tiny` base model: a byte-level BPE tokenizer and a small Llama, from the standard library's docstrings.
 
-    python examples/make_tiny.py --out examples/tiny
+    python -m examples.make_tiny --out examples/tiny
 
 It learns to answer questions on Python's objects from every row of python_docs.py, without the rows that the demo
 teaches and those kept for evaluation. The same seed, packages and number of threads give the same weights.
@@ -20,16 +20,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import python_docs
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from examples import python_docs
 
 # OpenMP reads this once, when torch loads it. Threads that spin while they wait for one another are many times slower
 # than threads that sleep as soon as anything else runs on the machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-import torch  # noqa: E402
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast  # noqa: E402
+import torch
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.utils import logging as transformers_logging
 
 BEGIN, END, PAD = "<|begin|>", "<|end|>", "<|pad|>"
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
@@ -61,8 +63,8 @@ class Recipe:
     """How long and how fast the model learns."""
 
     seed: int = 20
-    steps: int = 450
-    batch: int = 8
+    steps: int = 850
+    batch: int = 4
     length: int = 256
     learning_rate: float = 3e-3
     threads: int = 2
@@ -169,15 +171,15 @@ def pretrain(model: LlamaForCausalLM, rows: list[list[int]], recipe: Recipe) -> 
     return sum(tail) / len(tail)
 
 
-@torch.inference_mode()
 def evaluate(model: LlamaForCausalLM, rows: list[list[int]]) -> float:
     """The mean loss a token over rows that were held out."""
     model.eval()
     total, count = 0.0, 0
-    for row in rows:
-        ids = torch.tensor([row])
-        total += model(input_ids=ids, labels=ids).loss.item() * (len(row) - 1)
-        count += len(row) - 1
+    with torch.inference_mode():
+        for row in rows:
+            ids = torch.tensor([row])
+            total += model(input_ids=ids, labels=ids).loss.item() * (len(row) - 1)
+            count += len(row) - 1
     return total / count
 
 
@@ -189,6 +191,7 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path)
         eos_token_id=tokenizer.eos_token_id,
         max_new_tokens=128,
     )
+    transformers_logging.disable_progress_bar()
     model.to(torch.float16).save_pretrained(out)
     tokenizer.save_pretrained(out)
     config = out / "config.json"
@@ -214,7 +217,7 @@ def make(recipe: Recipe, out: Path) -> Outcome:
 
 def model_card(recipe: Recipe, outcome: Outcome, rows: int, parameters: int) -> str:
     facts: dict[str, Any] = {
-        "made by": f"`python examples/make_tiny.py --seed {recipe.seed} --steps {recipe.steps}`",
+        "made by": f"`python -m examples.make_tiny --seed {recipe.seed} --steps {recipe.steps}`",
         "Python": platform.python_version(),
         "torch": torch.__version__.split("+", maxsplit=1)[0],
         "parameters": f"{parameters:,}",
@@ -242,7 +245,7 @@ Python's documentation (PSF License, version 2).
 
 def main() -> None:
     default = Recipe()
-    example = "example: python examples/make_tiny.py --out examples/tiny"
+    example = "example: python -m examples.make_tiny --out examples/tiny"
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], epilog=example)
     parser.add_argument("--out", type=Path, default=Path("examples/tiny"), help="folder to write")
     parser.add_argument("--seed", type=int, default=default.seed)

@@ -2,8 +2,8 @@
 
     python examples/python_docs.py --rows 1000 --out python-docs.jsonl
 
-One row asks about one object and answers with the opening of its documentation. The rows depend on the Python
-version and on nothing else. They are sorted by a hash of the object's name, so that any first N of them are a
+One row asks about one object and answers with the opening of its documentation. The rows depend on Python's version
+and platform and on nothing else. They are sorted by a hash of the object's name, so that any first N of them are a
 fair sample of the whole library.
 """
 
@@ -18,6 +18,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
@@ -207,12 +208,14 @@ def _cut(text: str) -> str:
 
 
 def main() -> None:
+    if sys.flags.optimize >= 2:
+        sys.exit("This Python has dropped its docstrings (-OO or PYTHONOPTIMIZE=2): run it without.")
     example = "example: python examples/python_docs.py --format messages --rows 1000 --out python-docs.jsonl"
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], epilog=example)
     parser.add_argument("--format", choices=("prompt", "messages"), default="prompt", help="row layout")
     parser.add_argument("--rows", type=int, help="only the first N rows (default: all)")
     parser.add_argument("--part", choices=("all", "pretraining", "taught", "evaluation"), default="all")
-    parser.add_argument("--out", help="file to write (default: standard output)")
+    parser.add_argument("--out", type=Path, help="file to write (default: standard output)")
     chosen = parser.parse_args()
     every = rows()
     part = every if chosen.part == "all" else getattr(split(every), chosen.part)
@@ -221,8 +224,8 @@ def main() -> None:
     if chosen.out is None:
         sys.stdout.write(text)
     else:
-        with open(chosen.out, "w", encoding="utf-8") as file:  # noqa: PTH123
-            file.write(text)
+        chosen.out.parent.mkdir(parents=True, exist_ok=True)
+        chosen.out.write_text(text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":
