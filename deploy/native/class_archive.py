@@ -40,7 +40,7 @@ def _fingerprint(jvm: tuple[str, ...], jars: Sequence[Path]) -> str:
 
 
 def _rehearse(name: str, program: tuple[str, ...], archive: Path, rehearsal: Rehearsal, say: Say) -> None:
-    say(f"archiving the classes of {name}, so that it starts in a second (once, about 15 seconds)")
+    say(f"archiving the classes of {name}, so that it starts fast (once, about 15 seconds)")
     with tempfile.TemporaryDirectory(dir=archive.parent, prefix=f".{name}-") as folder:
         home, draft = Path(folder), Path(folder) / "classes.aot"
         spec = rehearsal(home, program)

@@ -28,28 +28,28 @@ JVM = (
 def prepare(site: Site) -> PartSpec:
     """Fetch Kafka, format its folder once, and write the settings of this start."""
     address, controller = f"127.0.0.1:{site.port(PORT)}", f"127.0.0.1:{site.extra_port()}"
-    return _spec(site.home, _program(site.say), address, controller)
+    return _spec(site.home, program(site.say), address, controller)
 
 
-def _program(say: Say) -> tuple[str, ...]:
+def program(say: Say) -> tuple[str, ...]:
     """The JVM with Kafka's classes, archived for a fast start; what is missing is fetched and made."""
     files = jars("kafka", say)
     return archived("kafka", (java(), *JVM), files, rehearsal=_rehearsal, say=say)
 
 
-def _rehearsal(home: Path, program: tuple[str, ...]) -> PartSpec:
+def _rehearsal(home: Path, jvm: tuple[str, ...]) -> PartSpec:
     """A broker in a passing home, for the archive of what a start loads."""
-    return _spec(home, program, f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}")
+    return _spec(home, jvm, f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}")
 
 
-def _spec(home: Path, program: tuple[str, ...], address: str, controller: str) -> PartSpec:
+def _spec(home: Path, jvm: tuple[str, ...], address: str, controller: str) -> PartSpec:
     folder = home / "kafka"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     data, settings = folder / "data", folder / "server.properties"
     if not data.exists():
-        _format(home, program, folder, properties(address, controller, folder / "data.new"))
+        _format(home, jvm, folder, properties(address, controller, folder / "data.new"))
     settings.write_text(properties(address, controller, data))
-    return PartSpec("kafka", (*program, "kafka.Kafka", str(settings)), base_env(), address, f"kafka://{address}")
+    return PartSpec("kafka", (*jvm, "kafka.Kafka", str(settings)), base_env(), address, f"kafka://{address}")
 
 
 def properties(address: str, controller: str, data: Path) -> str:
@@ -79,7 +79,7 @@ num.io.threads=4
 """
 
 
-def _format(home: Path, program: tuple[str, ...], folder: Path, settings: str) -> None:
+def _format(home: Path, jvm: tuple[str, ...], folder: Path, settings: str) -> None:
     """Make the log folder beside its place, then move it there: an interrupted format leaves nothing half done."""
     draft, path = folder / "data.new", folder / "format.properties"
     shutil.rmtree(draft, ignore_errors=True)
@@ -89,7 +89,7 @@ def _format(home: Path, program: tuple[str, ...], folder: Path, settings: str) -
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as output:
         arguments = ("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(path), "--standalone")
-        done = subprocess.run((*program, *arguments), env=base_env(), stdout=output, stderr=output, check=False)
+        done = subprocess.run((*jvm, *arguments), env=base_env(), stdout=output, stderr=output, check=False)
     if done.returncode != 0:
         raise NotHealthyError("kafka", f"could not format {draft}", log)
     draft.rename(folder / "data")

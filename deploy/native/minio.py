@@ -1,9 +1,11 @@
 """A real MinIO on loopback: data and its random credentials under `<home>/minio`."""
 
-import asyncio
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import timedelta
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from deploy.native.go_tools import tool
 from deploy.native.part import Site
@@ -13,13 +15,54 @@ from deploy.native.secret_file import kept
 PORT = 9000
 
 
+class BucketError(Exception):
+    """A bucket could not be created."""
+
+
 @dataclass(frozen=True)
 class Credentials:
     """What a client needs; the secret also stands alone in a file, for `LORABUS_S3_SECRET_KEY_FILE`."""
 
     access_key: str
-    secret_key: str
+    secret_key: str = field(repr=False)
     secret_key_file: Path
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running MinIO at `host:port`, plain HTTP."""
+
+    address: str
+    login: Credentials
+
+    @property
+    def endpoint(self) -> str:
+        """For `LORABUS_S3_ENDPOINT`."""
+        return f"http://{self.address}"
+
+    def create_bucket(self, bucket: str) -> None:
+        """Create the bucket; one that this user owns already is fine."""
+        import obstore  # noqa: PLC0415
+        from obstore.store import S3Store  # noqa: PLC0415
+
+        store = S3Store(
+            bucket,
+            endpoint=self.endpoint,
+            access_key_id=self.login.access_key,
+            secret_access_key=self.login.secret_key,
+            region="us-east-1",
+            client_options={"allow_http": True},
+        )
+        # The store can only sign a URL for the bucket; a PUT on it is S3's CreateBucket.
+        signed = urlsplit(obstore.sign(store, "PUT", "", timedelta(minutes=1)))
+        connection = HTTPConnection(self.address, timeout=10)
+        with closing(connection):
+            connection.request("PUT", f"{signed.path}?{signed.query}")
+            response = connection.getresponse()
+            if response.status not in (200, 409):
+                raise BucketError(
+                    f"MinIO at {self.address} does not create the bucket {bucket}: {response.read(500)!r}"
+                )
 
 
 def prepare(site: Site) -> PartSpec:
@@ -44,28 +87,3 @@ def credentials(home: Path) -> Credentials:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     secret = folder / "secret-key"
     return Credentials(kept(folder / "access-key", 10), kept(secret), secret)
-
-
-def create_bucket(address: str, login: Credentials, bucket: str) -> None:
-    """Create the bucket; one that this user owns already is fine."""
-    asyncio.run(_create_bucket(address, login, bucket))
-
-
-async def _create_bucket(address: str, login: Credentials, bucket: str) -> None:
-    import aiohttp  # noqa: PLC0415
-    import obstore  # noqa: PLC0415
-    from obstore.store import S3Store  # noqa: PLC0415
-
-    store = S3Store(
-        bucket,
-        endpoint=f"http://{address}",
-        access_key_id=login.access_key,
-        secret_access_key=login.secret_key,
-        region="us-east-1",
-        client_options={"allow_http": True},
-    )
-    # The store can only sign a URL for the bucket; a PUT on it is S3's CreateBucket.
-    url = await obstore.sign_async(store, "PUT", "", timedelta(minutes=1))
-    async with aiohttp.ClientSession() as session, session.put(url) as response:
-        if response.status != 409:
-            response.raise_for_status()

@@ -19,10 +19,12 @@ class Site:
     earlier_port: int = 0
     """The part's port when it ran here before: what was told its address still has that one."""
     taken: set[int] = field(default_factory=set)
+    usual_ports: bool = True
+    """Whether a part may take the port that it is known by, when that one is free."""
 
     def port(self, preferred: int = 0) -> int:
         """A free port: the one that the part had, else the preferred one, else any; never the same one twice."""
-        port = free_port(self.earlier_port or preferred, avoid=self.taken)
+        port = free_port(self.earlier_port or (preferred if self.usual_ports else 0), avoid=self.taken)
         self.taken.add(port)
         return port
 

@@ -55,10 +55,15 @@ def layers(parts: Iterable[Part]) -> list[list[Part]]:
 
 
 class Supervisor:
-    """The parts of one home. Unless `detach`, what it starts ends with the calling thread at the latest."""
+    """The parts of one home. Unless `detach`, what it starts ends with the calling thread at the latest.
 
-    def __init__(self, home: Path, *, say: Say = lambda _: None, detach: bool = False) -> None:
-        self.home, self._say, self._detach = home.resolve(), say, detach
+    Without `usual_ports` a part that was not here before gets any free port.
+    """
+
+    def __init__(
+        self, home: Path, *, say: Say = lambda _: None, detach: bool = False, usual_ports: bool = True
+    ) -> None:
+        self.home, self._say, self._detach, self._usual_ports = home.resolve(), say, detach, usual_ports
 
     def up(self, parts: Sequence[Part]) -> dict[str, Running]:
         """Start what does not run, layer by layer, and return all of the parts healthy.
@@ -66,7 +71,7 @@ class Supervisor:
         An error or an interrupt stops what this call has started and is raised again; what ran before stays.
         """
         with self._locked():
-            round_ = _Round(self.home, self._say, self._detach)
+            round_ = _Round(self.home, self._say, self._detach, self._usual_ports)
             try:
                 for level, layer in enumerate(layers(parts)):
                     round_.bring_up(layer, level)
@@ -112,6 +117,7 @@ class _Round:
     home: Path
     say: Say
     detach: bool
+    usual_ports: bool
     started: dict[str, Running] = field(default_factory=dict)
     moved: set[str] = field(default_factory=set)
     taken: set[int] = field(default_factory=set)
@@ -146,6 +152,7 @@ class _Round:
             addresses={name: running.address for name, running in known.items()},
             earlier_port=urlsplit(f"//{earlier.address}").port or 0 if earlier else 0,
             taken=self.taken,
+            usual_ports=self.usual_ports,
         )
         spec = part.prepare(site)
         running = self.started[part.name] = start(self.home, spec, detach=self.detach, level=level)

@@ -1,0 +1,64 @@
+"""Real servers for tests, each started when the first test asks for it, on a free port, in a folder of the session's.
+
+They end with the session, also when it is killed (on Linux). What they need is fetched or built once per user:
+`python -m deploy.native` does that ahead, so that no test waits for it.
+"""
+
+import sys
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.native import minio
+from deploy.native.stack import KAFKA, MINIO, REGISTRY, TOXIPROXY, ZIPKIN, Supervisor
+from deploy.native.toxiproxy import Toxiproxy
+
+
+@pytest.fixture(scope="session")
+def native_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
+    """The session's own home for servers."""
+    supervisor = Supervisor(
+        tmp_path_factory.mktemp("native"), say=lambda line: print(line, file=sys.stderr), usual_ports=False
+    )
+    yield supervisor
+    supervisor.down()
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(native_stack: Supervisor) -> str:
+    """`host:port` of a real broker that makes no topics by itself; tests use topic names of their own."""
+    return native_stack.up([KAFKA])["kafka"].address
+
+
+@pytest.fixture(scope="session")
+def minio_server(native_stack: Supervisor) -> minio.Server:
+    """A real MinIO."""
+    address = native_stack.up([MINIO])["minio"].address
+    return minio.Server(address, minio.credentials(native_stack.home))
+
+
+@pytest.fixture
+def minio_bucket(minio_server: minio.Server) -> str:
+    """The name of a new, empty bucket."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    minio_server.create_bucket(name)
+    return name
+
+
+@pytest.fixture(scope="session")
+def registry_address(native_stack: Supervisor) -> str:
+    """`host:port` of a real OCI registry that speaks plain HTTP."""
+    return native_stack.up([REGISTRY])["registry"].address
+
+
+@pytest.fixture(scope="session")
+def zipkin_url(native_stack: Supervisor) -> str:
+    """The base URL of a real Zipkin: spans go to `/api/v2/spans`, `/api/v2/trace/<id>` gives them back."""
+    return f"http://{native_stack.up([ZIPKIN])['zipkin'].address}"
+
+
+@pytest.fixture(scope="session")
+def toxiproxy(native_stack: Supervisor) -> Toxiproxy:
+    """Faulty TCP links: `toxiproxy.link("127.0.0.1:9092")`."""
+    return Toxiproxy(native_stack.up([TOXIPROXY])["toxiproxy"].address)
