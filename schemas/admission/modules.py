@@ -1,0 +1,78 @@
+"""`LoraConfig.target_modules` against what the model's architecture really has."""
+
+import re
+from collections.abc import Iterable
+
+from schemas.admission.sections import Place
+from schemas.config import LoraConfig
+from schemas.presets import Preset
+from schemas.problems import did_you_mean, shown
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,256}")
+_MODULE_FIELDS = (
+    "target_modules",
+    "exclude_modules",
+    "modules_to_save",
+    "layers_pattern",
+    "rank_pattern",
+    "alpha_pattern",
+)
+# Every causal model has these beside its blocks.
+_AROUND = {"lm_head", "embed_tokens", "word_embeddings", "embed_out"}
+
+
+def check_names(lora: LoraConfig, place: Place) -> None:
+    """PEFT takes some of these for regular expressions; here they are names."""
+    for field in _MODULE_FIELDS:
+        names = getattr(lora, field) or ()
+        for name in () if isinstance(names, str) else names:
+            if not _NAME.fullmatch(name):
+                place.refuse(field, f"invalid value: {shown(name)!r} is not the name of a module")
+
+
+def resolve_modules(lora: LoraConfig, preset: Preset, place: Place) -> tuple[str, ...] | str | None:
+    """What PEFT gets: fused projections in place of their parts, the preset's own list when the request has none."""
+    wanted = lora.target_modules
+    if wanted is None:
+        return preset.target_modules or None
+    if isinstance(wanted, str) or not preset.target_modules:
+        return wanted
+    found: dict[str, None] = {}
+    missing: list[str] = []
+    for name in wanted:
+        module = _found(name, preset)
+        if module:
+            found[module] = None
+        else:
+            missing.append(name)
+    _say_fused(wanted, preset, place)
+    _say_missing(missing, found, preset, place)
+    return tuple(found)
+
+
+def _found(name: str, preset: Preset) -> str | None:
+    """The name itself where the model has it, the fused module where it is a part of one."""
+    before, dot, last = name.rpartition(".")
+    if last in preset.target_modules or last in _AROUND:
+        return name
+    return f"{before}{dot}{preset.fused[last]}" if last in preset.fused else None
+
+
+def _say_fused(wanted: Iterable[str], preset: Preset, place: Place) -> None:
+    parts = [name for name in wanted if name.rpartition(".")[2] in preset.fused]
+    whole = dict.fromkeys(preset.fused[name.rpartition(".")[2]] for name in parts)
+    if parts:
+        text = f"{preset.name} computes {', '.join(parts)} together as {', '.join(whole)}, which is tuned instead"
+        place.warn("target_modules", text)
+
+
+def _say_missing(missing: list[str], found: Iterable[str], preset: Preset, place: Place) -> None:
+    if not missing:
+        return
+    names = ", ".join(shown(name) for name in missing[:10])
+    hint = did_you_mean(missing[0], preset.target_modules)
+    text = f"Target modules {names} not found in {preset.name}{hint}; it has {', '.join(preset.target_modules)}"
+    if list(found):
+        place.warn("target_modules", text)
+    else:
+        place.refuse("target_modules", text)

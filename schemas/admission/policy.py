@@ -1,0 +1,171 @@
+"""Fields of `training_config.yaml` that a service cannot take as they are, each with its reason.
+
+A field that is set to what it is anyway passes without a word, whatever stands here.
+"""
+
+from collections.abc import Mapping
+
+# Refused: to leave these out silently would train something else than was asked for, or run what nobody checked.
+_CODE = "it would run code that nobody here has checked"
+_DATA = "it needs data or a second configuration that a request cannot bring"
+_DEVICES = "lorabus itself decides how a model is spread over devices; remove it"
+_HUB = "the adapter goes where tuning.output says and to no hub; remove it"
+
+REFUSED: Mapping[str, Mapping[str, str]] = {
+    "ModelConfig": {
+        "pretrained_model_name_or_path": "tuning.preset.name decides which model is tuned; remove it",
+        "state_dict": "weights cannot stand in a request; remove it",
+        "trust_remote_code": f"{_CODE}; only architectures that transformers itself has are tuned",
+    },
+    "QuantizationConfig": {"quant_method": "bitsandbytes is the only one; remove it"},
+    "LoraConfig": {
+        "base_model_name_or_path": "tuning.preset.name decides which model is tuned; remove it",
+        "revision": "it is the revision of the base model, which is pinned; remove it",
+        "peft_type": "the adapter is LORA; remove it",
+        "auto_mapping": _CODE,
+        "inference_mode": "the adapter could not learn; remove it",
+        "megatron_config": _DEVICES,
+        "megatron_core": _CODE,
+        "loftq_config": _DATA,
+        "eva_config": _DATA,
+        "corda_config": _DATA,
+        "lora_ga_config": _DATA,
+        "velora_config": _DATA,
+        "monteclora_config": _DATA,
+        "arrow_config": _DATA,
+        "kasa_config": _DATA,
+        "use_bdlora": _DATA,
+        "runtime_config": _DEVICES,
+        **dict.fromkeys(
+            ("alora_invocation_tokens", "use_qalora", "qalora_group_size", "layer_replication", "target_parameters"),
+            "the adapter would not load in KAITO's inference or vLLM; remove it",
+        ),
+        "trainable_token_indices": "the adapter would not load in KAITO's inference or vLLM; remove it",
+        "ensure_weight_tying": "the adapter would not load in KAITO's inference or vLLM; remove it",
+    },
+    "TrainingArguments": {
+        "push_to_hub": _HUB,
+        "hub_token": "a secret must not stand in a ConfigMap, and no hub is used; remove it",
+        "trust_remote_code": f"{_CODE}; only architectures that transformers itself has are tuned",
+        "model_init_kwargs": "write what it says into ModelConfig and QuantizationConfig",
+        "chat_template_path": "no file is read; put the template itself into ModelConfig.chat_template",
+        "deepspeed": _DEVICES,
+        "fsdp": _DEVICES,
+        "fsdp_config": _DEVICES,
+        "parallelism_config": _DEVICES,
+        "accelerator_config": _DEVICES,
+    },
+    "DatasetConfig": {},
+    "DataCollator": {"tokenizer": "the model's own tokenizer is used; remove it"},
+}
+
+# Left out with a warning: the adapter that comes out is the same.
+_NO_DOWNLOAD = "weights are not downloaded in a job"
+_NO_HUB = "no hub is used"
+_EVENTS = "progress goes to the status topic"
+_RESUME = "lorabus saves and resumes by itself"
+_WORKERS = "lorabus sizes its own processes"
+_SPEED = "lorabus chooses how it computes"
+_DATASET = "lorabus tokenises and packs the data itself"
+
+IGNORED: Mapping[str, Mapping[str, str]] = {
+    "ModelConfig": {
+        "cache_dir": _NO_DOWNLOAD,
+        "force_download": _NO_DOWNLOAD,
+        "proxies": _NO_DOWNLOAD,
+        "output_loading_info": "nobody reads it",
+    },
+    "QuantizationConfig": {},
+    "LoraConfig": {"peft_version": "it is written by the library"},
+    "TrainingArguments": {
+        **dict.fromkeys(
+            ("hub_model_id", "hub_strategy", "hub_private_repo", "hub_always_push", "hub_revision"), _NO_HUB
+        ),
+        **dict.fromkeys(
+            (
+                *("report_to", "run_name", "project", "trackio_space_id", "trackio_bucket_id"),
+                *("trackio_static_space_id", "log_level", "log_level_replica", "log_on_each_node", "disable_tqdm"),
+                *("skip_memory_metrics", "include_num_input_tokens_seen", "debug"),
+            ),
+            _EVENTS,
+        ),
+        "logging_nan_inf_filter": "a loss that is no number ends the job",
+        **dict.fromkeys(
+            (
+                *("resume_from_checkpoint", "save_only_model", "save_on_each_node", "enable_jit_checkpoint"),
+                *("restore_callback_states_from_checkpoint", "ignore_data_skip"),
+            ),
+            _RESUME,
+        ),
+        **dict.fromkeys(
+            (
+                *("dataloader_num_workers", "dataloader_prefetch_factor", "dataloader_multiprocessing_context"),
+                *("dataloader_persistent_workers", "dataset_num_proc", "local_rank", "ddp_backend"),
+            ),
+            _WORKERS,
+        ),
+        **dict.fromkeys(
+            (
+                *("torch_compile", "torch_compile_backend", "torch_compile_mode", "use_liger_kernel"),
+                *("liger_kernel_config", "optim_args", "optim_target_modules"),
+            ),
+            _SPEED,
+        ),
+        **dict.fromkeys(("dataset_kwargs", "remove_unused_columns", "label_names", "length_column_name"), _DATASET),
+        **dict.fromkeys(
+            ("do_train", "do_eval", "do_predict"), "a job trains, and evaluates when eval_strategy says so"
+        ),
+    },
+    "DatasetConfig": {},
+    "DataCollator": {},
+}
+
+# Fields that some release of KAITO took and the libraries have dropped since.
+_GONE = "current libraries have no such field"
+
+DROPPED: Mapping[str, Mapping[str, str]] = {
+    "ModelConfig": {
+        **dict.fromkeys(
+            ("from_tf", "from_flax", "resume_download", "mirror", "use_auth_token", "allow_remote_files"), _GONE
+        ),
+        **dict.fromkeys(("load_in_4bit", "load_in_8bit"), "QuantizationConfig decides"),
+    },
+    "QuantizationConfig": {},
+    "LoraConfig": {},
+    "TrainingArguments": dict.fromkeys(
+        (
+            *("overwrite_output_dir", "logging_dir", "use_mps_device", "jit_mode_eval", "use_ipex", "fp16_opt_level"),
+            *("fp16_backend", "half_precision_backend", "tpu_num_cores", "tpu_metrics_debug", "past_index"),
+            *("mp_parameters", "push_to_hub_model_id", "push_to_hub_organization", "push_to_hub_token"),
+            *("sharded_ddp", "fsdp_min_num_params", "fsdp_transformer_layer_cls_to_wrap", "torchdynamo", "ray_scope"),
+            *("dispatch_batches", "split_batches", "include_tokens_per_second", "include_inputs_for_metrics"),
+            *("save_safetensors", "dataset_batch_size", "num_of_sequences", "chars_per_token", "xpu_backend"),
+        ),
+        _GONE,
+    ),
+    "DatasetConfig": {},
+    "DataCollator": {},
+}
+
+# The same thing under the name that it has today.
+RENAMED: Mapping[str, Mapping[str, str]] = {
+    "TrainingArguments": {
+        "evaluation_strategy": "eval_strategy",
+        "per_gpu_train_batch_size": "per_device_train_batch_size",
+        "per_gpu_eval_batch_size": "per_device_eval_batch_size",
+        "no_cuda": "use_cpu",
+        "max_seq_length": "max_length",
+        "warmup_ratio": "warmup_steps",
+        "group_by_length": "train_sampling_strategy",
+        "adafactor": "optim",
+    },
+}
+
+# What `true` means for switches that have become a choice; `false` asked for nothing.
+SWITCHES: Mapping[str, str] = {"group_by_length": "group_by_length", "adafactor": "adafactor"}
+
+# Optimizers of libraries that the trainer does not have.
+MISSING_OPTIMIZERS = (
+    *("galore", "lomo", "adalomo", "grokadamw", "schedule_free", "apollo", "stable_adamw", "adamw_anyprecision"),
+    *("adamw_torch_4bit", "adamw_torch_8bit", "adamw_torch_xla", "adamw_torch_npu_fused"),
+)

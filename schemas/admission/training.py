@@ -1,0 +1,139 @@
+"""`tuning.config` as a whole: the sections, KAITO's rules for each method, and what must hold between fields."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from posixpath import normpath
+from typing import cast
+
+from schemas.admission.config_map import PATH, ConfigFindings, Sections, read_config_map
+from schemas.admission.fields_together import check_together
+from schemas.admission.modules import check_names, resolve_modules
+from schemas.admission.sections import Place, read_section
+from schemas.admission.surroundings import Surroundings
+from schemas.admission.templates import TEMPLATES, template_name
+from schemas.config import (
+    DEFAULT_OUTPUT_DIR,
+    SECTIONS,
+    DataCollator,
+    LoraConfig,
+    Section,
+    TrainingArguments,
+    TrainingConfig,
+)
+from schemas.presets import Preset
+from schemas.problems import Findings, shown
+from schemas.workspace import Method
+
+_ROOT = "/mnt"
+_LOCATION = "training_config"
+_GO_TYPES = {str: "string", int: "int", float: "float64", list: "[]interface {}", dict: "map[interface {}]interface {}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `tuning` says beside its config; method and preset are None when they are wrong."""
+
+    config: str
+    namespace: str
+    method: Method | None
+    preset: Preset | None
+
+
+def read_training(asked: Asked, around: Surroundings, findings: Findings) -> TrainingConfig | None:
+    """None when something is wrong, which then stands in `findings`."""
+    name = asked.config or (template_name(asked.method) if asked.method else "")
+    if not name:
+        return None
+    before = len(findings.problems)
+    template = TEMPLATES.get(name)
+    sections = read_config_map(name, asked.namespace, around, findings) if asked.config else template
+    if sections is None:
+        return None
+    say = ConfigFindings(name, findings)
+    _check_method(sections.get("QuantizationConfig", {}), asked.method, say)
+    made = _read_sections(_with_output_dir(sections, say), findings)
+    if len(made) < len(SECTIONS):
+        return None
+    given = {} if sections is template else {name: tuple(sorted(made[name].model_fields_set)) for name in SECTIONS}
+    config = TrainingConfig.model_validate({**made, "given": {name: names for name, names in given.items() if names}})
+    check_together(config, asked.preset, findings)
+    return _finished(config, asked.preset, findings) if len(findings.problems) == before else None
+
+
+def _check_method(quantization: Mapping[object, object], method: Method | None, say: ConfigFindings) -> None:
+    values = {}
+    for field in ("load_in_4bit", "load_in_8bit"):
+        values[field] = quantization.get(field)
+        if values[field] is not None and not isinstance(values[field], bool):
+            found = _GO_TYPES.get(type(values[field]), type(values[field]).__name__)
+            text = f"invalid value: value must be either nil or a boolean, got type {found}"
+            say.refuse(f"{_LOCATION}.QuantizationConfig.{field}", text)
+            return
+    four, eight = values["load_in_4bit"] is True, values["load_in_8bit"] is True
+    where = f"{_LOCATION}.QuantizationConfig"
+    if four and eight:
+        say.refuse(where, "Cannot set both 'load_in_4bit' and 'load_in_8bit' to true")
+    if method == "lora" and (four or eight):
+        say.refuse(where, "For method 'lora', 'load_in_4bit' or 'load_in_8bit' must not be true; use method qlora")
+    if method == "qlora" and not four and not eight:
+        text = "missing field(s): For method 'qlora', either 'load_in_4bit' or 'load_in_8bit' must be true"
+        say.refuse(where, text)
+
+
+def _with_output_dir(sections: Sections, say: ConfigFindings) -> Sections:
+    """The directory as a path below /mnt, and without the nulls that KAITO takes for absent."""
+    arguments = dict(sections.get("TrainingArguments", {}))
+    if "output_dir" in arguments:
+        given = arguments["output_dir"]
+        where = f"{_LOCATION}.TrainingArguments.output_dir"
+        if isinstance(given, str):
+            arguments["output_dir"] = normal_output_dir(given) or _refuse_output_dir(given, where, say)
+        else:
+            say.refuse(where, "invalid value: output_dir is not a string")
+            del arguments["output_dir"]
+    quantization = {
+        field: value
+        for field, value in sections.get("QuantizationConfig", {}).items()
+        if value is not None or field not in ("load_in_4bit", "load_in_8bit")
+    }
+    return {**sections, "TrainingArguments": arguments, "QuantizationConfig": quantization}
+
+
+def _refuse_output_dir(given: str, where: str, say: ConfigFindings) -> str:
+    text = f"invalid value: Invalid output_dir specified: '{shown(given)}', must be a directory below {_ROOT}"
+    say.refuse(where, text)
+    return DEFAULT_OUTPUT_DIR
+
+
+def normal_output_dir(given: str) -> str | None:
+    """Relative ones are below /mnt, and so are absolute ones that are not there already. None when it leaves /mnt."""
+    cleaned = "/" + normpath(given).lstrip("/") if given.startswith("/") else ""
+    if cleaned == _ROOT:
+        return None
+    if not cleaned.startswith(f"{_ROOT}/"):
+        cleaned = normpath(f"{_ROOT}/{given}")
+    return cleaned if cleaned.startswith(f"{_ROOT}/") else None
+
+
+def _read_sections(sections: Sections, findings: Findings) -> dict[str, Section]:
+    made = {}
+    for name in SECTIONS:
+        section = read_section(sections.get(name, {}), Place(name, f"{PATH}.{_LOCATION}.{name}", findings))
+        if section is not None:
+            made[name] = section
+    return made
+
+
+def _finished(config: TrainingConfig, preset: Preset | None, findings: Findings) -> TrainingConfig | None:
+    """With the modules that the model has, and a word on what has no effect."""
+    place = Place("LoraConfig", f"{PATH}.{_LOCATION}.LoraConfig", findings)
+    before = len(findings.problems)
+    check_names(config.lora, place)
+    if "mlm" in config.collator.model_fields_set and config.collator.mlm:
+        findings.warn("DataCollator.mlm: has no effect: a causal language model learns the next token, no masked ones")
+    if preset is None or len(findings.problems) > before:
+        return None
+    modules = resolve_modules(config.lora, preset, place)
+    if len(findings.problems) > before:
+        return None
+    return config.model_copy(update={"lora": config.lora.model_copy(update={"target_modules": modules})})

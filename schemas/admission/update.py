@@ -1,0 +1,152 @@
+"""What an update of a Workspace may change: everything but the model, the method and the machines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from schemas.admission.reading import Reader
+from schemas.admission.surroundings import Surroundings
+from schemas.admission.workspace import DEFAULT_INSTANCE_TYPE
+from schemas.presets import Preset, find_preset
+from schemas.workspace import Fixed, ResolvedSpec
+
+_Map = Mapping[object, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A Workspace as far as updates look at it."""
+
+    namespace: str
+    name: str
+    tuning: bool
+    inference: bool
+    method: str
+    input_name: str
+    fixed: Fixed
+
+
+def standing_of(workspace: ResolvedSpec | Mapping[object, object]) -> Standing:
+    if isinstance(workspace, ResolvedSpec):
+        return Standing(
+            workspace.namespace,
+            workspace.name,
+            tuning=True,
+            inference=False,
+            method=workspace.method,
+            input_name=workspace.input.name or "",
+            fixed=workspace.fixed,
+        )
+    metadata, tuning = _map(workspace, "metadata"), _map(workspace, "tuning")
+    return Standing(
+        _text(metadata, "namespace") or "default",
+        _text(metadata, "name"),
+        tuning=workspace.get("tuning") is not None,
+        inference=workspace.get("inference") is not None,
+        method=_text(tuning, "method").lower(),
+        input_name=_text(_map(tuning, "input"), "name"),
+        fixed=fixed_of(workspace),
+    )
+
+
+def fixed_of(workspace: Mapping[object, object]) -> Fixed:
+    resource = _map(workspace, "resource")
+    count = resource.get("count")
+    instance_type = _text(resource, "instanceType")
+    return Fixed(
+        preset=_preset(_map(_map(workspace, "tuning"), "preset")),
+        instance_type=instance_type or DEFAULT_INSTANCE_TYPE.get(_text(workspace, "apiVersion"), ""),
+        count=count if isinstance(count, int) else 1,
+        labels=_labels(_map(resource, "labelSelector")),
+        partition=_plain(_map(resource, "partition")) or None,
+    )
+
+
+def check_update(root: Reader, old: Standing, around: Surroundings) -> None:
+    """`root` is the new Workspace."""
+    new = standing_of(root.value)
+    if (new.namespace, new.name) != (old.namespace, old.name):
+        text = f"the existing Workspace is {old.namespace}/{old.name}, and a name cannot be changed"
+        root.refuse("metadata.name", text)
+    for field in ("inference", "tuning"):
+        if getattr(new, field) != getattr(old, field):
+            root.refuse(field, f"{field.capitalize()} field cannot be toggled once set")
+    if new.tuning and old.tuning:
+        _check_tuning(root, new, old)
+    _check_resource(root, new.fixed, old.fixed, around)
+
+
+def _check_tuning(root: Reader, new: Standing, old: Standing) -> None:
+    way_out = "give the Workspace a new name"
+    if new.fixed.preset != old.fixed.preset:
+        root.refuse("tuning.preset", f"Preset cannot be changed: {way_out}")
+    if new.method != old.method:
+        root.refuse("tuning.method", f"Method cannot be changed: {way_out}")
+    if new.input_name != old.input_name:
+        text = f"invalid value: During tuning Name field cannot be changed once set: {way_out}"
+        root.refuse("tuning.input.name", text)
+
+
+def _check_resource(root: Reader, new: Fixed, old: Fixed, around: Surroundings) -> None:
+    if new.count != old.count:
+        root.refuse("resource.count", f"field is immutable: it is {old.count}")
+    if new.partition != old.partition:
+        root.refuse("resource.partition", "field is immutable")
+    if new.labels is None or old.labels is None:
+        root.refuse("resource.labelSelector", "Only allow matchLabels or 'IN' matchExpression with one value")
+    elif new.labels != old.labels:
+        root.refuse("resource.labelSelector", "field is immutable")
+    _check_instance_type(root, new.instance_type, old.instance_type, around)
+
+
+def _check_instance_type(root: Reader, new: str, old: str, around: Surroundings) -> None:
+    path = "resource.instanceType"
+    if around.node_auto_provisioning:
+        if not new:
+            text = "missing field(s): instanceType is required when node auto-provisioning is enabled"
+            root.refuse(path, text)
+        elif old and new != old:
+            text = f"instanceType cannot be changed once set when node auto-provisioning is enabled: it is {old}"
+            root.refuse(path, text)
+    elif new and not old:
+        text = "invalid value: instanceType must be empty when node auto-provisioning is disabled (BYO scenario)"
+        root.refuse(path, text)
+    elif new and new != old:
+        root.refuse(path, f"invalid value: instanceType cannot be changed once set: it is {old}")
+
+
+def _preset(preset: _Map) -> dict[str, object]:
+    """With defaults filled in and nothing empty; an alias or another letter case is the same preset."""
+    name = _text(preset, "name")
+    found = find_preset(name)
+    options = {key: value for key, value in _plain(_map(preset, "presetOptions")).items() if value}
+    return {
+        "name": found.name if isinstance(found, Preset) else name,
+        "accessMode": _text(preset, "accessMode") or "public",
+        "presetOptions": options,
+    }
+
+
+def _labels(selector: _Map) -> dict[str, str] | None:
+    """A selector as plain labels; None when it says more than labels can."""
+    labels = {str(key): str(value) for key, value in _map(selector, "matchLabels").items()}
+    expressions = selector.get("matchExpressions") or ()
+    for expression in expressions if isinstance(expressions, list | tuple) else ():
+        values = expression.get("values") if isinstance(expression, Mapping) else None
+        if not isinstance(values, list | tuple) or len(values) != 1 or expression.get("operator") != "In":
+            return None
+        labels[str(expression.get("key"))] = str(values[0])
+    return labels
+
+
+def _plain(value: _Map) -> dict[str, object]:
+    return {str(key): item for key, item in value.items()}
+
+
+def _map(value: _Map, key: str) -> _Map:
+    found = value.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _text(value: _Map, key: str) -> str:
+    found = value.get(key)
+    return found if isinstance(found, str) else ""

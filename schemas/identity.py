@@ -1,0 +1,83 @@
+"""What makes two requests the same job."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from schemas.workspace import ResolvedSpec
+
+_ID_DIGITS = 12
+_MAX_LABEL = 63
+_DEFAULT_NAMESPACE = "default"
+_EXACT_FLOATS = 2.0**53
+
+
+def canonical(spec: "ResolvedSpec") -> bytes:
+    """One spelling for each spec: sorted keys, no blanks, whole numbers without a fraction (as RFC 8785 has it).
+
+    Left out is what cannot change the result: what was set and what was a default, and the resources asked for.
+    """
+    plain = spec.model_dump(mode="json", exclude={"fixed": True, "config": {"given"}})
+    return canonical_json(plain)
+
+
+def canonical_json(value: object) -> bytes:
+    text = json.dumps(_whole_numbers(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def digest(spec: "ResolvedSpec") -> str:
+    return hashlib.sha256(canonical(spec)).hexdigest()
+
+
+def job_id(spec: "ResolvedSpec", *, nonce: str | None = None) -> str:
+    """`<namespace>.<name>.<12 hex>`. A nonce (`--rerun`) makes the same spec another job."""
+    content = canonical(spec)
+    if nonce is not None:
+        content += b"\n" + nonce.encode("utf-8", "surrogatepass")
+    return f"{spec.namespace}.{spec.name}.{hashlib.sha256(content).hexdigest()[:_ID_DIGITS]}"
+
+
+def rejected_job_id(raw: object) -> str:
+    """For a request that cannot be resolved: the same bytes, or the same value, always get the same id."""
+    content = raw if isinstance(raw, bytes) else json.dumps(raw, sort_keys=True, default=repr).encode()
+    namespace, name = _named(raw)
+    return f"{namespace}.{name}.{hashlib.sha256(content).hexdigest()[:_ID_DIGITS]}"
+
+
+def _named(raw: object) -> tuple[str, str]:
+    value = raw
+    if isinstance(raw, bytes):
+        try:
+            value = json.loads(raw)
+        except (ValueError, RecursionError):
+            value = None
+    if isinstance(value, Mapping) and isinstance(value.get("workspace"), Mapping):
+        value = value["workspace"]
+    metadata = value.get("metadata") if isinstance(value, Mapping) else None
+    if not isinstance(metadata, Mapping):
+        metadata = {}
+    return (
+        _label(metadata.get("namespace")) or _DEFAULT_NAMESPACE,
+        _label(metadata.get("name")) or "invalid",
+    )
+
+
+def _label(text: object) -> str:
+    """Whatever of a text can stand in an RFC 1123 label."""
+    if not isinstance(text, str):
+        return ""
+    return re.sub(r"[^a-z0-9]+", "-", text[: 4 * _MAX_LABEL].lower())[:_MAX_LABEL].strip("-")
+
+
+def _whole_numbers(value: object) -> object:
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_FLOATS:
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _whole_numbers(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole_numbers(item) for item in value]
+    return value
