@@ -12,6 +12,7 @@ from aiokafka import ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
+from faststream.kafka.annotations import KafkaMessage as Injected
 from faststream.kafka.message import KafkaMessage
 from faststream.kafka.schemas import Topic as StreamTopic
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
@@ -75,7 +76,11 @@ def subscribe(
         title=title,
         description=topic.purpose,
     )
-    subscriber(handler)
+
+    @subscriber
+    async def on_batch(message: Injected) -> None:
+        await handler(message)
+
     return subscriber
 
 
