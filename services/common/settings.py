@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     host_paths: Annotated[tuple[Path, ...], NoDecode] = ()
     source_allow: Annotated[tuple[str, ...], NoDecode] = ()
     insecure_registries: Annotated[tuple[str, ...], NoDecode] = ()
+    registry_ca_file: Path | None = Field(default=None, description="CA of registries; default: the system's.")
 
     http_addr: str = "127.0.0.1:8080"
     health_addr: str = Field(
