@@ -23,6 +23,7 @@ class JobAccepted(EventData):
     name: str
     preset: str
     method: str
+    spec: dict[str, object] = Field(default_factory=dict, description="The spec with nothing left to guess.")
     warnings: list[str] = Field(default_factory=list)
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from schemas.admission.surroundings import ConfigMapLookup
 from schemas.failures import Reason
 from services.common.errors import WorldError
 
@@ -13,13 +14,12 @@ MAX_BYTES = 1024 * 1024
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
-def find_in(folder: Path) -> Callable[[str], dict[str, str] | None]:
-    """Give the look-up that admission asks: the ConfigMap's data, or None when there is none of that name."""
+def find_in(folder: Path) -> Callable[[str, str], ConfigMapLookup]:
+    """Give the look-up that admission asks. One folder serves all namespaces, as one mount does."""
 
-    def find(name: str) -> dict[str, str] | None:
-        if not NAME.fullmatch(name) or not (folder / name).is_dir():
-            return None
-        return _read(folder / name / KEY)
+    def find(_: str, name: str) -> ConfigMapLookup:
+        there = NAME.fullmatch(name) is not None and (folder / name).is_dir()
+        return ConfigMapLookup(_read(folder / name / KEY) if there else None, f"LORABUS_CONFIGMAPS_DIR ({folder})")
 
     return find
 

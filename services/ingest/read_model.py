@@ -15,6 +15,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from schemas.jobs import JobRow
 from services.ingest import read_tables
+from services.ingest.kafka_log import KafkaLog
 from services.ingest.read_model_file import open_or_rebuild, own_file
 from services.ingest.read_tables import Positions, StoredEvent, StoredJob
 
@@ -121,10 +122,10 @@ class ReadModel:
 
 
 @asynccontextmanager
-async def open_read_model(folder: Path, cluster: str) -> AsyncIterator[ReadModel]:
-    """Open this process's file for the Kafka cluster of that id, kept from the last run where it fits."""
+async def open_read_model(folder: Path, log_now: KafkaLog) -> AsyncIterator[ReadModel]:
+    """Open this process's file, kept from the last run where it fits what Kafka holds."""
     with own_file(folder) as file:
-        model = ReadModel(file, open_or_rebuild(file, cluster))
+        model = ReadModel(file, open_or_rebuild(file, log_now))
         try:
             yield model
         finally:

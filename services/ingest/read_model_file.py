@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from services.ingest import read_tables
+from services.ingest.kafka_log import KafkaLog
 
 log = structlog.get_logger()
 MAX_PROCESSES = 64
@@ -29,17 +30,17 @@ def own_file(folder: Path) -> Iterator[Path]:
     raise OSError(f"all {MAX_PROCESSES} read models in {folder} are in use")
 
 
-def open_or_rebuild(file: Path, cluster: str) -> sqlite3.Connection:
-    """Give the writing connection; a file that is broken, of another version or of another cluster starts empty."""
+def open_or_rebuild(file: Path, log_now: KafkaLog) -> sqlite3.Connection:
+    """Give the writing connection; a file that is broken, of another version or not of these topics starts empty."""
     try:
         connection = read_tables.connect(file)
-        if read_tables.fits(connection, cluster):
+        if read_tables.fits(connection, log_now.cluster) and not _is_ahead(connection, log_now):
             return connection
         connection.close()
     except sqlite3.Error as error:
         log.warning("the read model is unusable", file=str(file), error=str(error))
     log.info("the read model is built anew from Kafka", file=str(file))
-    return start_empty(file, cluster)
+    return start_empty(file, log_now.cluster)
 
 
 def start_empty(file: Path, cluster: str) -> sqlite3.Connection:
@@ -50,3 +51,8 @@ def start_empty(file: Path, cluster: str) -> sqlite3.Connection:
     connection = read_tables.connect(file)
     read_tables.create(connection, cluster)
     return connection
+
+
+def _is_ahead(connection: sqlite3.Connection, log_now: KafkaLog) -> bool:
+    """A topic that ends before the place where the file has arrived was made anew."""
+    return any(following > log_now.ends.get(place, 0) for place, following in read_tables.positions(connection).items())

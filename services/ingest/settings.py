@@ -15,8 +15,8 @@ class IngestSettings(Settings):
     """Settings of ingest."""
 
     api_tokens_file: Path | None = Field(default=None, description="One bearer token a line; # starts a comment.")
-    node_auto_provisioning: bool | None = Field(
-        default=None, description="KAITO's rule on resource.instanceType; unset, a Workspace with or without it passes."
+    node_auto_provisioning: bool = Field(
+        default=True, description="KAITO's: when true, v1beta1 requires resource.instanceType; when false, forbids it."
     )
     dead_letter_share: float = Field(
         default=0.5, gt=0, le=1, description="Past this share of the last 1,000 records ingest stops."

@@ -1,0 +1,133 @@
+"""A request becomes a job: admitted, written once, told to everybody.
+
+`spec.json` is what makes the job exist. The same request again, or any request for the same spec, finds it there and
+sends the same events again, whatever became of the job.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from schemas.admission import Verdict, admit
+from schemas.admission.surroundings import Surroundings
+from schemas.events.job import FieldProblem
+from schemas.identity import job_id, rejected_job_id
+from schemas.records import OutboxRecord, SpecRecord
+from schemas.workspace import ResolvedSpec
+from services.common import telemetry
+from services.common.object_store import ObjectStore
+from services.ingest import events
+from services.ingest.requests import Request
+from services.ingest.spec_history import Latest, find_latest, write_once
+
+Tell = Callable[[list[OutboxRecord], str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The job's record as it lies in the store; `new` is false when it was there before."""
+
+    record: SpecRecord
+    new: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Why not, in full. Namespace and name are as given, right or wrong."""
+
+    job_id: str
+    namespace: str
+    name: str
+    problems: tuple[FieldProblem, ...]
+
+
+Answer = Accepted | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Accepts requests; `tell(events, request id)` returns once the broker has them."""
+
+    store: ObjectStore
+    surroundings: Surroundings
+    tell: Tell
+    clock: Callable[[], datetime]
+
+    async def accept(self, request: Request) -> Answer:
+        """Admit, write and tell. Raises `WorldError` while the store is away; asking again goes on where it stopped."""
+        with telemetry.span("job.accept", request.traceparent, {"messaging.message.id": request.id}) as traceparent:
+            while True:
+                answer, latest = await self._judge(request, traceparent)
+                if isinstance(answer, Rejected):
+                    await self._reject(answer, request, traceparent)
+                    return answer
+                if await latest.followed_by(answer.record):
+                    return await self._write(answer.record, request)
+
+    async def judge(self, request: Request) -> Answer:
+        """Give what `accept` would answer, and write nothing."""
+        return (await self._judge(request, telemetry.new_traceparent()))[0]
+
+    async def _judge(self, request: Request, traceparent: str) -> tuple[Answer, Latest]:
+        """Give also what the answer was measured against."""
+        latest = Latest(self.store)
+        if request.workspace is None:
+            return _unreadable(request), latest
+        verdict = self._admit(request, None)
+        if verdict.spec is not None:
+            latest = await find_latest(self.store, verdict.spec.namespace, verdict.spec.name)
+            verdict = self._admit(request, latest.record.spec) if latest.record else verdict
+        if verdict.spec is None:
+            return _rejected(request, verdict), latest
+        return Accepted(self._record(verdict, verdict.spec, request, traceparent)), latest
+
+    def _admit(self, request: Request, existing: ResolvedSpec | None) -> Verdict:
+        around = self.surroundings
+        return admit(
+            request.workspace,
+            config_maps=request.config_maps,
+            find_config_map=around.find_config_map,
+            existing=existing,
+            secret_exists=around.secret_exists,
+            node_auto_provisioning=around.node_auto_provisioning,
+            source_allow=around.source_allow,
+        )
+
+    def _record(self, verdict: Verdict, spec: ResolvedSpec, request: Request, traceparent: str) -> SpecRecord:
+        return SpecRecord(
+            job_id=job_id(spec, nonce=request.rerun),
+            spec_digest=spec.spec_digest,
+            spec=spec,
+            accepted_at=self.clock(),
+            traceparent=traceparent,
+            rerun=request.rerun,
+            warnings=list(verdict.warnings),
+        )
+
+    async def _write(self, record: SpecRecord, request: Request) -> Accepted:
+        stored, new = await write_once(self.store, record)
+        telemetry.set_attributes({"lorabus.job.id": stored.job_id})
+        await self.tell([events.accepted(stored), events.queued(stored)], request.id)
+        return Accepted(stored, new)
+
+    async def _reject(self, answer: Rejected, request: Request, traceparent: str) -> None:
+        event = events.rejected(
+            answer.job_id,
+            answer.namespace,
+            answer.name,
+            answer.problems,
+            time=request.received_at,
+            traceparent=traceparent,
+        )
+        await self.tell([event], request.id)
+
+
+def _rejected(request: Request, verdict: Verdict) -> Rejected:
+    problems = tuple(FieldProblem(path=problem.path, message=problem.message) for problem in verdict.problems)
+    return Rejected(rejected_job_id(request.raw), verdict.namespace, verdict.name, problems)
+
+
+def _unreadable(request: Request) -> Rejected:
+    identity = rejected_job_id(request.raw)
+    namespace, name, _ = identity.split(".")
+    return Rejected(identity, namespace, name, (request.fault,) if request.fault else ())
