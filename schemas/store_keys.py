@@ -56,9 +56,14 @@ def adapter_manifest(job_id: str) -> str:
     return f"jobs/{job_id}/adapter/manifest.json"
 
 
-def dataset_file(digest: str, name: str) -> str:
-    """A dataset's file by the sha256 (hex) of its bytes."""
-    return f"datasets/sha256/{digest}/{name}"
+def dataset_blob(digest: str) -> str:
+    """Created once for the sha256 (hex) of a file's bytes; names the upload that holds them."""
+    return f"datasets/sha256/{digest}/blob.json"
+
+
+def dataset_upload(upload: str, name: str) -> str:
+    """A dataset file's bytes. The name of an upload is random: its digest is known only when it is complete."""
+    return f"datasets/uploads/{upload}/{name}"
 
 
 def dataset_source(source_hash: str) -> str:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from services.common.settings import Settings
+from services.trainer.stage.settings import StagingSettings
 
 
-class TrainerSettings(Settings):
+class TrainerSettings(StagingSettings):
     """Settings of the trainer."""
 
     max_attempts: int = Field(default=3, ge=1, description="Attempts of a job before AttemptsExhausted.")

@@ -1,0 +1,116 @@
+"""Brings whatever the job's input names into the object store: complete, verified, each byte once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiohttp import ClientSession
+from aiohttp.abc import AbstractResolver
+
+from schemas.failures import Reason
+from schemas.workspace import ResolvedSpec, VolumeSource
+from services.common.errors import JobError, UserError, WorldError
+from services.common.object_store import ObjectStore
+from services.trainer.stage.files import SourceRecord, StagedDataset, assemble
+from services.trainer.stage.http import open_session
+from services.trainer.stage.limits import Budget
+from services.trainer.stage.progress import OnProgress, Progress
+from services.trainer.stage.settings import StagingSettings
+from services.trainer.stage.transfer import Staged, Transfer, staged
+from services.trainer.stage.urls import stage_url
+from services.trainer.stage.volumes import Volume, VolumeFile, find_volume, list_files, read_file
+
+Step = Callable[[], Awaitable[Staged]]
+
+
+async def stage(
+    spec: ResolvedSpec,
+    store: ObjectStore,
+    settings: StagingSettings,
+    *,
+    on_progress: OnProgress,
+    resolver: AbstractResolver | None = None,
+) -> StagedDataset:
+    """Give the staged files in the order of the input. `resolver` replaces the system's name lookup."""
+    transfer = Transfer(store, settings, Budget(settings), Progress(on_progress))
+    try:
+        async with asyncio.timeout(settings.source_seconds):
+            parts = await _stage(spec, transfer, resolver)
+    except TimeoutError as error:
+        raise WorldError(
+            Reason.SOURCE_UNAVAILABLE,
+            f"the dataset did not arrive within {settings.source_seconds:g} s (LORABUS_SOURCE_SECONDS)",
+        ) from error
+    await transfer.progress.finish()
+    return assemble([part.file for part in parts], reused=all(part.reused for part in parts))
+
+
+async def _stage(spec: ResolvedSpec, transfer: Transfer, resolver: AbstractResolver | None) -> list[Staged]:
+    if spec.input.kind == "urls":
+        return await _stage_urls(spec.input.urls, transfer, resolver)
+    if spec.input.kind == "volume" and spec.input.volume is not None:
+        any_extension = spec.config.dataset.dataset_extension is not None
+        return await _stage_volume(spec.input.volume, transfer, any_extension=any_extension)
+    raise UserError(Reason.SOURCE_REFUSED, f"tuning.input: {spec.input.kind} is not supported by this trainer")
+
+
+async def _stage_urls(urls: Sequence[str], transfer: Transfer, resolver: AbstractResolver | None) -> list[Staged]:
+    async with open_session(transfer.settings, resolver) as session:
+        steps = [_url_step(number, url, transfer, session) for number, url in enumerate(urls, start=1)]
+        transfer.progress.sources(len(steps))
+        return await _in_parallel(steps, transfer.settings.source_parallel)
+
+
+def _url_step(number: int, url: str, transfer: Transfer, session: ClientSession) -> Step:
+    return lambda: stage_url(session, url, number, transfer)
+
+
+async def _stage_volume(source: VolumeSource, transfer: Transfer, *, any_extension: bool) -> list[Staged]:
+    volume = find_volume(source, transfer.settings)
+    files = await asyncio.to_thread(list_files, volume, transfer.settings, any_extension=any_extension)
+    if not files:
+        raise UserError(
+            Reason.DATASET_EMPTY,
+            f"{volume.label} holds no data file: expected .csv, .json, .jsonl, .parquet, .arrow or .tar "
+            f"(or set DatasetConfig.dataset_extension)",
+        )
+    transfer.progress.sources(len(files))
+    steps = [_file_step(volume, file, transfer) for file in files]
+    return await _in_parallel(steps, transfer.settings.source_parallel)
+
+
+def _file_step(volume: Volume, file: VolumeFile, transfer: Transfer) -> Step:
+    return lambda: _stage_file(volume, file, transfer)
+
+
+async def _stage_file(volume: Volume, file: VolumeFile, transfer: Transfer) -> Staged:
+    source = f"{volume.label}/{file.name}"
+    known = await transfer.known(source)
+    if known is not None and known[0].fingerprint == file.fingerprint:
+        transfer.progress.expect(0)
+        return staged(file.name, known[1], reused=True)
+    transfer.progress.expect(file.size)
+    blob = await transfer.copy(source, file.name, read_file(volume, file.name))
+    record = SourceRecord(name=file.name, digest=blob.digest, fingerprint=file.fingerprint)
+    await transfer.remember(source, record)
+    return staged(file.name, blob, reused=False)
+
+
+async def _in_parallel(steps: Sequence[Step], at_once: int) -> list[Staged]:
+    """Results in the order of the steps. The first failure stops the others; the user's counts before the world's."""
+    slots = asyncio.Semaphore(at_once)
+
+    async def run(step: Step) -> Staged:
+        async with slots:
+            return await step()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(run(step)) for step in steps]
+    except BaseExceptionGroup as failures:
+        raise _most_telling(failures) from failures
+    return [task.result() for task in tasks]
+
+
+def _most_telling(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    faults = [failure for failure in failures.exceptions if isinstance(failure, JobError)]
+    return min(faults, key=lambda fault: fault.retryable, default=failures.exceptions[0])

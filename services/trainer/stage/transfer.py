@@ -1,0 +1,66 @@
+"""What all files of one dataset share on their way into the store, and what is remembered of their sources."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from schemas import store_keys
+from services.common.object_store import ObjectStore, as_json
+from services.trainer.stage.blobs import find_blob, store_blob
+from services.trainer.stage.files import BlobRecord, SourceRecord, StoredFile
+from services.trainer.stage.limits import Budget
+from services.trainer.stage.progress import Progress
+from services.trainer.stage.settings import StagingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """One file. `reused` is true when its bytes were in the store before and none was transferred."""
+
+    file: StoredFile
+    reused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """The way into the store for the files of one dataset."""
+
+    store: ObjectStore
+    settings: StagingSettings
+    budget: Budget
+    progress: Progress
+
+    async def known(self, source: str) -> tuple[SourceRecord, BlobRecord] | None:
+        """What the source gave the last time, if the store still has it."""
+        raw = await self.store.get(_place(source))
+        if raw is None:
+            return None
+        try:
+            record = SourceRecord.model_validate_json(raw)
+        except ValidationError:  # Written by another version: as good as unknown.
+            return None
+        blob = await find_blob(self.store, record.digest)
+        return (record, blob) if blob else None
+
+    async def copy(self, source: str, name: str, chunks: AsyncIterator[bytes]) -> BlobRecord:
+        """Every byte, counted, hashed and uploaded."""
+        return await store_blob(self.store, name, self._metered(source, chunks))
+
+    async def remember(self, source: str, record: SourceRecord) -> None:
+        await self.store.put(_place(source), as_json(record))
+
+    async def _metered(self, source: str, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            self.budget.spend(len(chunk), source)
+            await self.progress.add(len(chunk))
+            yield chunk
+
+
+def staged(name: str, blob: BlobRecord, *, reused: bool) -> Staged:
+    return Staged(StoredFile(name=name, digest=blob.digest, size=blob.size, key=blob.key), reused)
+
+
+def _place(source: str) -> str:
+    return store_keys.dataset_source(hashlib.sha256(source.encode()).hexdigest())
