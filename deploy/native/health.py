@@ -46,10 +46,10 @@ def _kafka(host: str, port: int, timeout: float) -> bool:
         connection.sendall(struct.pack(">i", len(METADATA_OF_ALL_TOPICS)) + METADATA_OF_ALL_TOPICS)
         with connection.makefile("rb") as stream:
             (size,) = struct.unpack(">i", stream.read(4))
-            return (host, port) in _brokers(stream.read(size))
+            return (host, port) in brokers(stream.read(size))
 
 
-def _brokers(response: bytes) -> set[tuple[str, int]]:
+def brokers(response: bytes) -> set[tuple[str, int]]:
     """The addresses in a Metadata response, version 1: correlation id, then node id, host, port and rack of each."""
     _, count = struct.unpack_from(">ii", response)
     found, at = set(), 8

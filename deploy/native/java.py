@@ -66,7 +66,7 @@ def _fetch(program: str, missing: list[Jar], folder: Path, say: Say) -> None:
     say(f"fetching {program} (once, about 10 seconds): {len(missing)} files")
     with tempfile.TemporaryDirectory(dir=folder) as inbox, ThreadPoolExecutor(8) as pool:
         context = MavenContext(repo_cache=Path(inbox), timeout=30)
-        fetches = [pool.submit(_fetch_one, context, jar, folder) for jar in missing]
+        fetches = [pool.submit(fetch_one, context, jar, folder) for jar in missing]
         try:
             for done, fetch in enumerate(as_completed(fetches), start=1):
                 fetch.result()
@@ -77,7 +77,7 @@ def _fetch(program: str, missing: list[Jar], folder: Path, say: Say) -> None:
             raise
 
 
-def _fetch_one(context: Any, jar: Jar, folder: Path) -> None:
+def fetch_one(context: Any, jar: Jar, folder: Path) -> None:
     """Download, compare the digest, and only then give the file its place; a broken download is tried again."""
     group, artifact, version, *classifier = jar.coordinate.split(":")
     source = context.project(group, artifact).at_version(version).artifact(*classifier)

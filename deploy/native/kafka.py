@@ -53,7 +53,11 @@ def _spec(home: Path, jvm: tuple[str, ...], address: str, controller: str) -> Pa
 
 
 def properties(address: str, controller: str, data: Path) -> str:
-    """The settings of a single broker whose topics are declared, never made by accident."""
+    """The settings of a single broker whose topics are declared, never made by accident.
+
+    After a kill the controller, though of the same process, honours the dead broker's session until it times out and
+    refuses the new one so long: the default of 9 s would be the time of a restart.
+    """
     return f"""\
 process.roles=broker,controller
 node.id=1
@@ -63,6 +67,8 @@ controller.listener.names=CONTROLLER
 controller.quorum.bootstrap.servers={controller}
 log.dirs={data}
 auto.create.topics.enable=false
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 group.initial.rebalance.delay.ms=0
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
@@ -84,7 +90,8 @@ def _format(home: Path, jvm: tuple[str, ...], folder: Path, settings: str) -> No
     draft, path = folder / "data.new", folder / "format.properties"
     shutil.rmtree(draft, ignore_errors=True)
     path.write_text(settings)
-    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    # A leading dash would read as an option.
+    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
     log = log_path(home, "kafka")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as output:

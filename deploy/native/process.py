@@ -3,6 +3,7 @@
 `<home>/run/<name>.json` is its record and `<home>/logs/<name>.log` its output.
 """
 
+import atexit
 import os
 import socket
 import sys
@@ -47,8 +48,8 @@ class NotHealthyError(Exception):
 def start(home: Path, spec: PartSpec, *, detach: bool = False, level: int = 0) -> Running:
     """Start the server and record it, without waiting for its health.
 
-    Unless `detach`, the server is told to end when the thread that called this ends, so call from the main thread;
-    started from another one it lives until it is stopped.
+    Unless `detach`, it ends with this process: at its exit and, on Linux and when the main thread calls, also when it
+    is killed. (Linux tells a child of the end of the thread that started it, which may come much earlier.)
     """
     import psutil  # noqa: PLC0415 - keeps `import deploy.native` cheap
 
@@ -62,6 +63,8 @@ def start(home: Path, spec: PartSpec, *, detach: bool = False, level: int = 0) -
         # An interrupt here would leave a process that no record names.
         psutil.Process(pid).kill()
         raise
+    if not detach:
+        atexit.register(stop, home, [running])
     return running
 
 
@@ -103,22 +106,20 @@ def listens(running: Running) -> bool:
 
 def stop(home: Path, parts: Iterable[Running], *, grace: float = 15.0) -> None:
     """Ask all of them at once to end, kill what has not after `grace` seconds, children too, and forget them."""
-    import psutil  # noqa: PLC0415
-
     stopping = list(parts)
     mains = [process for running in stopping if (process := _process(running))]
-    family = {child for main in mains for child in _children(main)}
+    children = {child for main in mains for child in _children(main)}
     for main in mains:
         _signal(main.terminate)
+    late = _wait_ended(mains, grace)
     # A server ends its own children; they are killed only when it did not.
-    _, late = psutil.wait_procs(mains, timeout=grace)
-    family |= {child for main in late for child in _children(main)}
-    survivors = [process for process in (*late, *family) if process.is_running()]
+    children |= {child for main in late for child in _children(main)}
+    survivors = [*late, *(child for child in children if not _ended(child))]
     for survivor in survivors:
         _signal(survivor.kill)
-    psutil.wait_procs(survivors, timeout=grace)
+    _wait_ended(survivors, grace)
     for running in stopping:
-        forget(home, running.name)
+        forget(home, running)
 
 
 def free_port(preferred: int = 0, *, avoid: Collection[int] = ()) -> int:
@@ -167,19 +168,41 @@ def _spawn(spec: PartSpec, log: Path, *, parent: int) -> int:
 
 
 def _process(running: Running) -> "psutil.Process | None":
-    """The process behind a record, or None when it ended; an ended child of ours is reaped on the way."""
+    """The process behind a record, or None when it ended."""
     import psutil  # noqa: PLC0415
 
     try:
         process = psutil.Process(running.pid)
-        if abs(process.create_time() - running.start_time) > CLOCK_SLACK:
-            return None
-        if process.status() != psutil.STATUS_ZOMBIE:
-            return process
-        process.wait(timeout=0)
+        same = abs(process.create_time() - running.start_time) < CLOCK_SLACK
     except psutil.Error:
-        pass
-    return None
+        return None
+    return process if same and not _ended(process) else None
+
+
+def _ended(process: "psutil.Process") -> bool:
+    """Whether it has ended and let go of its ports and files; a child of ours is reaped on the way.
+
+    Another's child may stay a zombie for long, and one with threads is a zombie already while they are still ending.
+    """
+    import psutil  # noqa: PLC0415
+
+    try:
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return not process.is_running()
+        if process.num_threads() > 1:
+            return False
+        process.wait(timeout=0)
+    except (psutil.NoSuchProcess, psutil.TimeoutExpired):
+        return True
+    return True
+
+
+def _wait_ended(processes: "Iterable[psutil.Process]", seconds: float) -> "list[psutil.Process]":
+    """Wait until all have ended; returns those that have not in time."""
+    deadline = time.monotonic() + seconds
+    while (left := [process for process in processes if not _ended(process)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
 
 
 def _children(process: "psutil.Process") -> "list[psutil.Process]":

@@ -45,9 +45,11 @@ def load_all(home: Path) -> dict[str, Running]:
     return {running.name: running for running in found if running}
 
 
-def forget(home: Path, name: str) -> None:
-    """Remove the part's record."""
-    record_path(home, name).unlink(missing_ok=True)
+def forget(home: Path, running: Running) -> None:
+    """Remove the part's record, unless a later start has written its own."""
+    path = record_path(home, running.name)
+    if _load(path) == running:
+        path.unlink(missing_ok=True)
 
 
 def record_path(home: Path, name: str) -> Path:

@@ -57,13 +57,21 @@ def layers(parts: Iterable[Part]) -> list[list[Part]]:
 class Supervisor:
     """The parts of one home. Unless `detach`, what it starts ends with the calling thread at the latest.
 
-    Without `usual_ports` a part that was not here before gets any free port.
+    Without `usual_ports` a part that was not here before gets any free port. `grace` is how many seconds a part has to
+    end by itself.
     """
 
     def __init__(
-        self, home: Path, *, say: Say = lambda _: None, detach: bool = False, usual_ports: bool = True
+        self,
+        home: Path,
+        *,
+        say: Say = lambda _: None,
+        detach: bool = False,
+        usual_ports: bool = True,
+        grace: float = 15.0,
     ) -> None:
-        self.home, self._say, self._detach, self._usual_ports = home.resolve(), say, detach, usual_ports
+        self.home, self._say, self._detach = home.resolve(), say, detach
+        self._usual_ports, self._grace = usual_ports, grace
 
     def up(self, parts: Sequence[Part]) -> dict[str, Running]:
         """Start what does not run, layer by layer, and return all of the parts healthy.
@@ -76,7 +84,7 @@ class Supervisor:
                 for level, layer in enumerate(layers(parts)):
                     round_.bring_up(layer, level)
             except BaseException:
-                stop(self.home, round_.started.values())
+                stop(self.home, round_.started.values(), grace=self._grace)
                 raise
             running = load_all(self.home)
             return {part.name: running[part.name] for part in parts}
@@ -87,7 +95,7 @@ class Supervisor:
             known = [r for r in load_all(self.home).values() if names is None or r.name in names]
             alive = [running.name for running in known if is_alive(running)]
             for level in sorted({running.level for running in known}, reverse=True):
-                stop(self.home, [running for running in known if running.level == level])
+                stop(self.home, [r for r in known if r.level == level], grace=self._grace)
             return alive
 
     def status(self) -> list[dict[str, Any]]:
