@@ -44,9 +44,11 @@ Count = Annotated[Int, Field(ge=1, le=2**31 - 1)]
 Seed = Annotated[Int, Field(ge=0, le=2**32 - 1)]
 Fraction = Annotated[Float, Field(ge=0, lt=1)]
 Text = Annotated[str, Field(max_length=4096)]
-Words = Annotated[tuple[Text, ...], BeforeValidator(_words)]
 Numbers = Annotated[tuple[Annotated[Int, Field(ge=0, le=100_000)], ...], BeforeValidator(_words)]
-Pattern = dict[Text, Count]
+# PEFT takes some of these for regular expressions; here they are names.
+Module = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,256}$")]
+Modules = Annotated[tuple[Module, ...], BeforeValidator(_words)]
+PerModule = dict[Module, Count]
 Dtype = Literal["float32", "float16", "bfloat16", "float64"]
 Strategy = Annotated[Literal["no", "steps", "epoch"], BeforeValidator(_unquoted_no)]
 
@@ -78,7 +80,7 @@ class QuantizationConfig(Section):
     load_in_4bit: bool = False
     load_in_8bit: bool = False
     llm_int8_threshold: Annotated[Float, Field(ge=0, le=1000)] = 6.0
-    llm_int8_skip_modules: Words | None = None
+    llm_int8_skip_modules: Modules | None = None
     llm_int8_enable_fp32_cpu_offload: bool = False
     llm_int8_has_fp16_weight: bool = False
     bnb_4bit_compute_dtype: Dtype = "float32"
@@ -93,9 +95,9 @@ class LoraConfig(Section):
     r: Annotated[Int, Field(ge=1, le=4096)] = 8
     lora_alpha: Annotated[Int, Field(ge=1, le=65536)] = 8
     lora_dropout: Fraction = 0.0
-    target_modules: Annotated[Literal["all-linear"] | Words | None, Field(union_mode="left_to_right")] = None
-    exclude_modules: Words | None = None
-    modules_to_save: Words | None = None
+    target_modules: Annotated[Literal["all-linear"] | Modules | None, Field(union_mode="left_to_right")] = None
+    exclude_modules: Modules | None = None
+    modules_to_save: Modules | None = None
     bias: Literal["none", "all", "lora_only"] = "none"
     fan_in_fan_out: bool = False
     use_rslora: bool = False
@@ -103,9 +105,9 @@ class LoraConfig(Section):
     lora_bias: bool = False
     init_lora_weights: bool | Literal["gaussian", "olora", "pissa", "orthogonal"] = True
     layers_to_transform: Numbers | None = None
-    layers_pattern: Words | None = None
-    rank_pattern: Pattern = Field(default_factory=dict)
-    alpha_pattern: Pattern = Field(default_factory=dict)
+    layers_pattern: Modules | None = None
+    rank_pattern: PerModule = Field(default_factory=dict)
+    alpha_pattern: PerModule = Field(default_factory=dict)
     task_type: Literal["CAUSAL_LM"] | None = None
 
 

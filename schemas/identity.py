@@ -43,9 +43,16 @@ def job_id(spec: "ResolvedSpec", *, nonce: str | None = None) -> str:
 
 def rejected_job_id(raw: object) -> str:
     """For a request that cannot be resolved: the same bytes, or the same value, always get the same id."""
-    content = raw if isinstance(raw, bytes) else json.dumps(raw, sort_keys=True, default=repr).encode()
+    content = raw if isinstance(raw, bytes) else _any_text(raw).encode("utf-8", "surrogatepass")
     namespace, name = _named(raw)
     return f"{namespace}.{name}.{hashlib.sha256(content).hexdigest()[:_ID_DIGITS]}"
+
+
+def _any_text(raw: object) -> str:
+    try:
+        return json.dumps(raw, sort_keys=True, default=repr)
+    except (TypeError, ValueError, RecursionError):  # Keys of several types, or a value inside itself.
+        return repr(raw)
 
 
 def _named(raw: object) -> tuple[str, str]:

@@ -64,7 +64,7 @@ def _enums() -> Iterator[tuple[str, list[str]]]:
         for node in _source(*owner).body:
             if isinstance(node, ast.ClassDef) and any("Enum" in ast.unparse(base) for base in node.bases):
                 values = (item.value for item in node.body if isinstance(item, ast.Assign))
-                yield node.name, [value.value for value in values if isinstance(value, ast.Constant)]
+                yield node.name, [str(value.value) for value in values if isinstance(value, ast.Constant)]
 
 
 def _dataclass_fields(owner: ast.ClassDef, choices: dict[str, list[str]]) -> Iterator[tuple[str, Field]]:
@@ -79,10 +79,9 @@ def _dataclass_fields(owner: ast.ClassDef, choices: dict[str, list[str]]) -> Ite
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             kinds = [ast.unparse(part) for part in _alternatives(node.annotation)]
             field: Field = {"type": _kinds(kinds), "default": _default(node.value, names)}
-            field |= {"choices": choices[kind] for kind in kinds if kind in choices}
-            field |= {"choices": literals for literals in _literals(node.annotation)}
-            field |= {"choices": listed for listed in _listed_choices(node.value)}
-            yield node.target.id, field
+            listed = [choices[kind] for kind in kinds if kind in choices]
+            listed += [*_literals(node.annotation), *_listed_choices(node.value)]
+            yield node.target.id, field | ({"choices": listed[-1]} if listed else {})
 
 
 def _parameters(owner: ast.ClassDef) -> Iterator[tuple[str, Field]]:
@@ -91,13 +90,13 @@ def _parameters(owner: ast.ClassDef) -> Iterator[tuple[str, Field]]:
         yield argument.arg, {"type": "any", "default": _literal(default, {})}
 
 
-def _listed_choices(value: ast.expr | None) -> Iterator[object]:
+def _listed_choices(value: ast.expr | None) -> Iterator[list[str]]:
     """`choices` that stand in a field's metadata, for the command line."""
     for node in ast.walk(value) if value else ():
         if isinstance(node, ast.Dict):
             for key, listed in zip(node.keys, node.values, strict=True):
                 if isinstance(key, ast.Constant) and key.value == "choices" and isinstance(listed, ast.List):
-                    yield _literal(listed, {})
+                    yield [str(item.value) for item in listed.elts if isinstance(item, ast.Constant)]
 
 
 def _default(value: ast.expr | None, names: dict[str, object]) -> object:
@@ -152,11 +151,11 @@ def _kinds(parts: Iterable[str]) -> str:
     return "|".join(dict.fromkeys(kinds)) or "any"
 
 
-def _literals(annotation: ast.expr) -> Iterator[list[object]]:
+def _literals(annotation: ast.expr) -> Iterator[list[str]]:
     for part in _alternatives(annotation):
         if isinstance(part, ast.Subscript) and ast.unparse(part.value) == "Literal":
             inner = part.slice.elts if isinstance(part.slice, ast.Tuple) else [part.slice]
-            yield [item.value for item in inner if isinstance(item, ast.Constant)]
+            yield [str(item.value) for item in inner if isinstance(item, ast.Constant)]
 
 
 if __name__ == "__main__":

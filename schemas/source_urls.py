@@ -71,7 +71,7 @@ class SourceUrl:
 
 
 def parse_source_url(text: str, *, allow: Collection[str] = ()) -> SourceUrl:
-    """`allow` are the `host` and `host:port` entries of LORABUS_SOURCE_ALLOW. Fragments are cut: no server sees them."""
+    """`allow` are the `host` and `host:port` entries of LORABUS_SOURCE_ALLOW. Fragments are cut."""
     url = _split(text)
     if not is_allowed(url.host, url.port, allow):
         _refuse_host(url.host)
@@ -169,15 +169,17 @@ def _any_ipv4(host: str) -> IPv4Address | None:
     if not _NUMBER.fullmatch(parts[-1]):
         return None
     try:
-        numbers = [_number(part) for part in parts]
-        if len(numbers) > 4 or any(number > 255 for number in numbers[:-1]):
-            raise ValueError(host)
-        last = numbers.pop()
-        if last >= 256 ** (4 - len(numbers)):
-            raise ValueError(host)
+        return IPv4Address(_joined([_number(part) for part in parts]))
     except ValueError as error:
         raise RefusedUrl(f"{INVALID}: the host ends in a number but is not an IPv4 address") from error
-    return IPv4Address(sum(number << 8 * (3 - place) for place, number in enumerate(numbers)) + last)
+
+
+def _joined(numbers: list[int]) -> int:
+    """The last part fills all bytes that the others leave."""
+    *first, last = numbers
+    if len(first) > 3 or any(number > 255 for number in first) or last >= 256 ** (4 - len(first)):
+        raise ValueError(numbers)
+    return sum(number << 8 * (3 - place) for place, number in enumerate(first)) + last
 
 
 def _number(part: str) -> int:

@@ -63,12 +63,13 @@ class _Anchored:
 def load_yaml(text: str, *, name: str) -> list[Document]:
     builder = _Builder(Budget())
     event: Event | None = None
+    line = 1
     documents: list[Document] = []
     try:
         for event in yaml.parse(text, Loader=_PARSER):
             builder.take(event)
             if isinstance(event, DocumentStartEvent):
-                line = event.start_mark.line + 1
+                line, _ = _place(event)
             elif isinstance(event, DocumentEndEvent):
                 documents.append(Document(builder.root, len(documents), line))
                 builder = _Builder(builder.budget)
@@ -78,11 +79,15 @@ def load_yaml(text: str, *, name: str) -> list[Document]:
     except yaml.MarkedYAMLError as error:
         raise _marked(error, name) from None
     except ValueError as error:
-        mark = event.start_mark if event else None
-        raise DocumentError(
-            str(error), name=name, line=mark.line + 1 if mark else 1, column=mark.column + 1 if mark else 1
-        ) from None
+        line, column = _place(event)
+        raise DocumentError(str(error), name=name, line=line, column=column) from None
     return documents
+
+
+def _place(event: Event | None) -> tuple[int, int]:
+    """Line and column from 1."""
+    mark = event.start_mark if event else None
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 
 
 def _marked(error: yaml.MarkedYAMLError, name: str) -> DocumentError:
@@ -126,7 +131,7 @@ class _Builder:
 
     def _start(self, event: MappingStartEvent | SequenceStartEvent, value: dict[object, object] | list[object]) -> None:
         if event.tag not in _CONTAINER_TAGS:
-            raise ValueError(f"the tag {event.tag[:80]!r} is not taken; only plain data is")
+            raise ValueError(f"the tag {str(event.tag)[:80]!r} is not taken; only plain data is")
         if self._open and isinstance(self._open[-1].value, dict) and self._open[-1].key is _MISSING:
             raise ValueError("a key must be text, a number, true, false or null")
         self._open.append(_Open(value, event.anchor, self.budget.left))
@@ -144,9 +149,10 @@ class _Builder:
         self._place(done.value, done.height)
 
     def _alias(self, event: AliasEvent) -> None:
-        target = self._anchors.get(event.anchor)
+        anchor = str(event.anchor)
+        target = self._anchors.get(anchor)
         if target is None:
-            raise ValueError(f"the alias *{event.anchor[:80]} names no anchor that is complete before it")
+            raise ValueError(f"the alias *{anchor[:80]} names no anchor that is complete before it")
         check_depth(len(self._open) + target.height)
         self.budget.spend(target.cost)
         self._place(target.value, target.height)

@@ -19,6 +19,7 @@ MERGE = _Merge()
 
 _PREFIX = "tag:yaml.org,2002:"
 _BOOLEANS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
+_KINDS = {"null", "bool", "int", "float", "merge", "timestamp", "value"}
 _BASE_60 = re.compile(r"[-+]?[0-9_]+(?::[0-9.]+)+")
 _RESOLVERS: dict[str, list[tuple[str, re.Pattern[str]]]] = yaml.SafeLoader.yaml_implicit_resolvers
 
@@ -29,9 +30,10 @@ def scalar(text: str, tag: str | None, *, plain: bool) -> object:
         tag = _implicit_tag(text)
     if tag is None or tag in ("!", f"{_PREFIX}str"):
         return text
-    if not tag.startswith(_PREFIX):
+    kind = tag.removeprefix(_PREFIX)
+    if kind not in _KINDS:
         raise ValueError(f"the tag {tag[:80]!r} is not taken; only plain data is")
-    return _typed(text, tag.removeprefix(_PREFIX))
+    return _typed(text, kind)
 
 
 def _implicit_tag(text: str) -> str | None:

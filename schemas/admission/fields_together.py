@@ -1,19 +1,20 @@
 """Combinations that the training libraries refuse only once the model is loaded."""
 
 from schemas.admission.config_map import PATH
-from schemas.config import TrainingConfig
+from schemas.config import DatasetConfig, TrainingArguments
 from schemas.presets import Preset
 from schemas.problems import Findings
 
 _ARGUMENTS = f"{PATH}.training_config.TrainingArguments"
 
 
-def check_together(config: TrainingConfig, preset: Preset | None, findings: Findings) -> None:
-    arguments, dataset = config.training, config.dataset
+def check_together(
+    arguments: TrainingArguments, dataset: DatasetConfig, preset: Preset | None, findings: Findings
+) -> None:
     if arguments.bf16 and arguments.fp16:
         findings.refuse(f"{_ARGUMENTS}.fp16", "bf16 and fp16 exclude each other; keep one of them")
     if arguments.eval_strategy != "no" and dataset.train_test_split == 1:
-        text = "there is nothing to evaluate on: DatasetConfig.train_test_split is 1; set it below 1, or eval_strategy to no"
+        text = "nothing to evaluate on: DatasetConfig.train_test_split is 1; set it below 1, or eval_strategy to no"
         findings.refuse(f"{_ARGUMENTS}.eval_strategy", text)
     if arguments.load_best_model_at_end and arguments.save_strategy not in ("best", arguments.eval_strategy):
         text = "load_best_model_at_end needs save_strategy and eval_strategy to be the same"

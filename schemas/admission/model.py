@@ -53,7 +53,6 @@ def resolve_model(preset: Preset, config: ModelConfig, findings: Findings) -> tu
             findings.warn(f"ModelConfig.revision: has no effect: {preset.name} is pinned at {preset.revision}")
     if config.device_map != "auto":
         findings.warn("ModelConfig.device_map: has no effect: lorabus places the model itself")
-    return (
-        ModelRef(repository=preset.repository, revision=revision),
-        config.model_copy(update={"revision": revision, "device_map": "auto"}),
-    )
+    resolved = config.model_copy(update={"revision": revision, "device_map": "auto"})
+    resolved.model_fields_set.intersection_update(config.model_fields_set)
+    return ModelRef(repository=preset.repository, revision=revision), resolved

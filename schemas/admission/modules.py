@@ -1,6 +1,5 @@
 """`LoraConfig.target_modules` against what the model's architecture really has."""
 
-import re
 from collections.abc import Iterable
 
 from schemas.admission.sections import Place
@@ -8,26 +7,8 @@ from schemas.config import LoraConfig
 from schemas.presets import Preset
 from schemas.problems import did_you_mean, shown
 
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,256}")
-_MODULE_FIELDS = (
-    "target_modules",
-    "exclude_modules",
-    "modules_to_save",
-    "layers_pattern",
-    "rank_pattern",
-    "alpha_pattern",
-)
 # Every causal model has these beside its blocks.
 _AROUND = {"lm_head", "embed_tokens", "word_embeddings", "embed_out"}
-
-
-def check_names(lora: LoraConfig, place: Place) -> None:
-    """PEFT takes some of these for regular expressions; here they are names."""
-    for field in _MODULE_FIELDS:
-        names = getattr(lora, field) or ()
-        for name in () if isinstance(names, str) else names:
-            if not _NAME.fullmatch(name):
-                place.refuse(field, f"invalid value: {shown(name)!r} is not the name of a module")
 
 
 def resolve_modules(lora: LoraConfig, preset: Preset, place: Place) -> tuple[str, ...] | str | None:

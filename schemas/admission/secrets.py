@@ -1,4 +1,4 @@
-"""Secrets are only named in a request. One that is missing would fail a job after its training, so it is asked for now."""
+"""Secrets are only named in a request. A missing one would fail a job after its training, so it is asked for now."""
 
 from schemas.admission.reading import is_plain_file_name, is_subdomain
 from schemas.admission.surroundings import Surroundings
@@ -12,7 +12,5 @@ def check_secret(name: str, path: str, around: Surroundings, findings: Findings)
         hint = "" if is_subdomain(name) else ", and Kubernetes would not take it as a name"
         findings.warn(f"{path}: whether the secret {name!r} exists cannot be known here{hint}")
     elif not around.secret_exists(name):
-        findings.refuse(
-            path,
-            f"the secret {name!r} is not there; put its .dockerconfigjson into the folder {name} of LORABUS_SECRETS_DIR",
-        )
+        way_out = f"put its .dockerconfigjson into the folder {name} of LORABUS_SECRETS_DIR"
+        findings.refuse(path, f"the secret {name!r} is not there; {way_out}")

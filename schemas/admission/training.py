@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from posixpath import normpath
-from typing import cast
+from typing import Any
 
 from schemas.admission.config_map import PATH, ConfigFindings, Sections, read_config_map
 from schemas.admission.fields_together import check_together
-from schemas.admission.modules import check_names, resolve_modules
+from schemas.admission.modules import resolve_modules
 from schemas.admission.sections import Place, read_section
 from schemas.admission.surroundings import Surroundings
 from schemas.admission.templates import TEMPLATES, template_name
@@ -15,6 +15,7 @@ from schemas.config import (
     DEFAULT_OUTPUT_DIR,
     SECTIONS,
     DataCollator,
+    DatasetConfig,
     LoraConfig,
     Section,
     TrainingArguments,
@@ -52,15 +53,37 @@ def read_training(asked: Asked, around: Surroundings, findings: Findings) -> Tra
     say = ConfigFindings(name, findings)
     _check_method(sections.get("QuantizationConfig", {}), asked.method, say)
     made = _read_sections(_with_output_dir(sections, say), findings)
-    if len(made) < len(SECTIONS):
+    _check_sections(made, asked.preset, findings, users=sections is not template)
+    if len(findings.problems) > before or len(made) < len(SECTIONS):
         return None
-    given = {} if sections is template else {name: tuple(sorted(made[name].model_fields_set)) for name in SECTIONS}
-    config = TrainingConfig.model_validate({**made, "given": {name: names for name, names in given.items() if names}})
-    check_together(config, asked.preset, findings)
-    return _finished(config, asked.preset, findings) if len(findings.problems) == before else None
+    return TrainingConfig.model_validate({**made, "given": {} if sections is template else _given(made)})
 
 
-def _check_method(quantization: Mapping[object, object], method: Method | None, say: ConfigFindings) -> None:
+def _given(made: Mapping[str, Section]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(sorted(section.model_fields_set)) for name, section in made.items() if section.model_fields_set}
+
+
+def _check_sections(made: dict[str, Section], preset: Preset | None, findings: Findings, *, users: bool) -> None:
+    """What can be said of the sections that are right in themselves. Puts the model's modules into LoraConfig."""
+    training, dataset, lora, collator = (
+        made.get(name) for name in ("TrainingArguments", "DatasetConfig", "LoraConfig", "DataCollator")
+    )
+    if isinstance(training, TrainingArguments) and isinstance(dataset, DatasetConfig):
+        check_together(training, dataset, preset, findings)
+    if isinstance(lora, LoraConfig) and preset:
+        modules = resolve_modules(lora, preset, _place("LoraConfig", findings))
+        made["LoraConfig"] = lora.model_copy(update={"target_modules": modules})
+        if lora.target_modules is None:
+            made["LoraConfig"].model_fields_set.discard("target_modules")
+    if users and isinstance(collator, DataCollator) and "mlm" in collator.model_fields_set and collator.mlm:
+        findings.warn("DataCollator.mlm: has no effect: a causal language model learns the next token, no masked ones")
+
+
+def _place(section: str, findings: Findings) -> Place:
+    return Place(section, f"{PATH}.{_LOCATION}.{section}", findings)
+
+
+def _check_method(quantization: Mapping[Any, object], method: Method | None, say: ConfigFindings) -> None:
     values = {}
     for field in ("load_in_4bit", "load_in_8bit"):
         values[field] = quantization.get(field)
@@ -118,22 +141,7 @@ def normal_output_dir(given: str) -> str | None:
 def _read_sections(sections: Sections, findings: Findings) -> dict[str, Section]:
     made = {}
     for name in SECTIONS:
-        section = read_section(sections.get(name, {}), Place(name, f"{PATH}.{_LOCATION}.{name}", findings))
+        section = read_section(sections.get(name, {}), _place(name, findings))
         if section is not None:
             made[name] = section
     return made
-
-
-def _finished(config: TrainingConfig, preset: Preset | None, findings: Findings) -> TrainingConfig | None:
-    """With the modules that the model has, and a word on what has no effect."""
-    place = Place("LoraConfig", f"{PATH}.{_LOCATION}.LoraConfig", findings)
-    before = len(findings.problems)
-    check_names(config.lora, place)
-    if "mlm" in config.collator.model_fields_set and config.collator.mlm:
-        findings.warn("DataCollator.mlm: has no effect: a causal language model learns the next token, no masked ones")
-    if preset is None or len(findings.problems) > before:
-        return None
-    modules = resolve_modules(config.lora, preset, place)
-    if len(findings.problems) > before:
-        return None
-    return config.model_copy(update={"lora": config.lora.model_copy(update={"target_modules": modules})})
