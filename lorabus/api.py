@@ -12,6 +12,7 @@ from lorabus.settings import CallerSettings
 from schemas.jobs import JobRow
 from services.common.errors import Unreachable
 
+PAGE = 200
 TIMEOUT = aiohttp.ClientTimeout(total=20, connect=4)
 
 
@@ -28,14 +29,14 @@ class Api:
 
     async def jobs(self, *, state: str | None = None) -> AsyncIterator[JobRow]:
         """All jobs, the newest first, page after page."""
-        query = {"state": state} if state else {}
+        query = {"limit": str(PAGE), **({"state": state} if state else {})}
         while True:
             page = await self._ask("GET", "/v1/jobs", query=query)
             for row in page["jobs"]:
                 yield JobRow.model_validate(row)
             if not page.get("next"):
                 return
-            query = {**query, "after": str(page["next"])}
+            query = {**query, "cursor": str(page["next"])}
 
     async def events(self, job_id: str) -> list[dict[str, Any]]:
         """The job's events, as ingest has read them."""

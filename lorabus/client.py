@@ -15,9 +15,10 @@ from contextlib import asynccontextmanager
 
 from lorabus.api import Api, open_api
 from lorabus.events import Event
+from lorabus.kafka import CONNECT_SECONDS, within
 from lorabus.requests import Request
 from lorabus.settings import CallerSettings
-from lorabus.status_topic import CONNECT_SECONDS, StatusTopic, open_status_topic, within
+from lorabus.status_topic import StatusTopic, open_status_topic
 from lorabus.watching import Place, Watching
 from schemas.envelope import Envelope, encode
 from schemas.jobs import JobRow

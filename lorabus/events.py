@@ -1,5 +1,6 @@
 """One event of a job, as it is read from the status topic and shown to people and programs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -62,6 +63,17 @@ def event_of(envelope: Envelope, *, position: tuple[int, int], replayed: bool = 
         replayed=replayed,
         position=position,
     )
+
+
+def event_from_flat(flat: Mapping[str, object]) -> Event | None:
+    """Read an event back from its flat form, as ingest's HTTP API gives it; None for one that is no event."""
+    try:
+        time = datetime.fromisoformat(str(flat.get("time")))
+    except ValueError:
+        return None
+    data = {name: value for name, value in flat.items() if name not in ("id", "type", "time")}
+    envelope = Envelope(str(flat.get("type")), "", data, time=time, id=str(flat.get("id")))
+    return event_of(envelope, position=(-1, -1), replayed=True)
 
 
 def end_from_row(row: JobRow) -> Event | None:

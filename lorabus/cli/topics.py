@@ -4,8 +4,8 @@ import asyncio
 
 from lorabus.cli.output import json_line, result
 from lorabus.faults import DONE
+from lorabus.kafka import CONNECT_SECONDS, within
 from lorabus.settings import CallerSettings, read_settings
-from lorabus.status_topic import CONNECT_SECONDS, within
 from schemas.topics import BY_NAME
 from services.common.kafka.topics import apply_topics
 
