@@ -1,0 +1,173 @@
+"""Requests to one registry: timeouts on everything, retries with jitter, redirects by hand, bounded answers."""
+
+import asyncio
+import random
+import ssl
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+import aiohttp
+import stamina
+from yarl import URL
+
+from services.common.registry.answers import Answer, fault, read_bounded
+from services.common.registry.auth import Authenticator
+from services.common.registry.descriptors import MAX_MANIFEST_BYTES
+from services.common.registry.docker_config import Credential
+from services.common.registry.errors import RegistryUnavailable
+from services.common.registry.network import told
+from services.common.registry.origins import Origin
+
+Body = bytes | Callable[[], AsyncIterator[bytes]] | None
+"""Bytes, or something that gives them anew for each try."""
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MAX_REDIRECTS = 5
+_MAX_SMALL_ANSWER = 256 * 1024
+
+
+class Transport:
+    """One registry's connections and credentials. Use as `async with`."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        credential: Credential | None = None,
+        *,
+        ca_file: Path | None = None,
+        tries: int = 5,
+        silence_seconds: float = 60.0,
+        connections: int = 8,
+    ) -> None:
+        """`silence_seconds` is the longest that either side may say nothing; `tries` counts the first one."""
+        self.origin = origin
+        self._auth = Authenticator(origin, credential, self._ask)
+        self._ca_file = ca_file
+        self._tries = tries
+        self._silence = silence_seconds
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the connection pool."""
+        context = ssl.create_default_context(cafile=str(self._ca_file) if self._ca_file else None)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections, ssl=context),
+            timeout=aiohttp.ClientTimeout(total=None, connect=30, sock_connect=10, sock_read=self._silence),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            headers={"User-Agent": "lorabus", "Accept-Encoding": "identity"},
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        scope: str,
+        *,
+        what: str,
+        ok: Collection[int],
+        body: Body = None,
+        headers: Mapping[str, str] | None = None,
+        tries: int | None = None,
+    ) -> Answer:
+        """Send until an answer in `ok` comes; any other one is a `RegistryError` that says `what` was wanted."""
+        async for attempt in stamina.retry_context(
+            on=wait, attempts=tries or self._tries, timeout=None, wait_initial=0.2, wait_max=10
+        ):
+            with attempt:
+                async with self._open(method, url, scope, body, headers or {}) as response:
+                    answer = await self._answer(response, limit=MAX_MANIFEST_BYTES)
+                if answer.status not in ok:
+                    raise fault(self.origin.host, what, answer, self._auth.secrets)
+        return answer
+
+    @asynccontextmanager
+    async def stream(
+        self, url: str, scope: str, *, what: str, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Open a large answer (200 or 206) for reading; it is not tried again, the caller knows how far it was."""
+        async with self._open("GET", url, scope, None, headers or {}) as response:
+            if response.status not in (200, 206):
+                raise fault(self.origin.host, what, await self._answer(response), self._auth.secrets)
+            yield response
+
+    @asynccontextmanager
+    async def _open(
+        self, method: str, url: str, scope: str, body: Body, headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        with told(self.origin.host):
+            for _ in range(_MAX_REDIRECTS):
+                response = await self._send_known(method, url, scope, body, headers)
+                try:
+                    location = response.headers.get("Location")
+                    if method not in {"GET", "HEAD"} or response.status not in _REDIRECTS or not location:
+                        yield response
+                        return
+                    url = self.origin.follow(location, url)
+                finally:
+                    response.release()
+        raise RegistryUnavailable(self.origin.host, f"redirects more than {_MAX_REDIRECTS} times")
+
+    async def _send_known(
+        self, method: str, url: str, scope: str, body: Body, headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
+        """Send with what proves who we are, and once more when the registry asks for another proof."""
+        if not self.origin.owns(url):
+            return await self._send(method, url, body, headers)
+        for last in (False, True):
+            proof = await self._auth.header(scope)
+            shown = {**headers, "Authorization": proof} if proof else headers
+            response = await self._send(method, url, body, shown)
+            challenges = response.headers.getall("WWW-Authenticate", [])
+            if response.status != 401 or last or not await self._auth.learn(challenges, scope, proof):
+                return response
+            response.close()
+        raise AssertionError("the loop returns")
+
+    async def _send(self, method: str, url: str, body: Body, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        async with asyncio.timeout(None) as limit:
+            data = self._watched(body, limit) if callable(body) else body
+            return await self._connected.request(
+                method, URL(url, encoded=True), data=data, headers=headers, allow_redirects=False
+            )
+
+    async def _watched(self, body: Callable[[], AsyncIterator[bytes]], limit: asyncio.Timeout) -> AsyncIterator[bytes]:
+        """Give the body on; a registry that stops reading it is not waited for longer than `silence_seconds`."""
+        loop = asyncio.get_running_loop()
+        async for chunk in body():
+            limit.reschedule(loop.time() + self._silence)
+            yield chunk
+            limit.reschedule(None)
+
+    @property
+    def _connected(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("a transport is used inside `async with`")
+        return self._session
+
+    async def _answer(self, response: aiohttp.ClientResponse, limit: int = _MAX_SMALL_ANSWER) -> Answer:
+        body = await read_bounded(response, self.origin.host, limit)
+        return Answer(response.status, response.headers, body, str(response.url))
+
+    async def _ask(self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None) -> Answer:
+        """One request to the token server."""
+        with told(self.origin.host):
+            async with self._connected.request(
+                method, URL(url, encoded=True), headers=headers, data=form, allow_redirects=False
+            ) as response:
+                return await self._answer(response)
+
+
+def wait(error: Exception) -> bool | float:
+    """Whether to try again, and after how long when the registry said so (stamina adds no jitter to that)."""
+    if not isinstance(error, RegistryUnavailable):
+        return False
+    return True if error.retry_after is None else error.retry_after + random.uniform(0, 1)  # noqa: S311

@@ -1,0 +1,105 @@
+"""Wires the publisher: the adapters topic into work beside the consumer, health and metrics."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import structlog
+from aiokafka.errors import KafkaConnectionError
+from prometheus_client import CollectorRegistry
+
+from schemas.topics import ADAPTERS
+from services.common import logs, telemetry
+from services.common.errors import WorldError
+from services.common.health import serve_health
+from services.common.kafka.broker import build_broker, subscribe
+from services.common.kafka.connection import unreachable
+from services.common.kafka.consume import Consumption
+from services.common.kafka.dead_letters import DeadLetters
+from services.common.kafka.producer import open_producer
+from services.common.lifetime import Lifetime, run_service
+from services.common.object_store import ObjectStore, open_store, prove_create_if_absent
+from services.publisher.handlers import adapters_handler
+from services.publisher.metrics import Metrics
+from services.publisher.place import place_of
+from services.publisher.publish import Publisher
+from services.publisher.settings import PublisherSettings
+from services.publisher.work import Work
+
+log = structlog.get_logger()
+GROUP = "lorabus-publisher"
+
+
+def main() -> int:
+    """Run the publisher until it is told to stop; gives the exit code."""
+    settings = PublisherSettings()
+    logs.configure(settings, "publisher")
+    telemetry.configure("publisher")
+
+    @asynccontextmanager
+    async def service(lifetime: Lifetime) -> AsyncIterator[None]:
+        async with publisher(settings, lifetime):
+            yield
+
+    try:
+        return run_service("publisher", settings, service)
+    finally:
+        telemetry.shutdown()
+
+
+@asynccontextmanager
+async def publisher(settings: PublisherSettings, lifetime: Lifetime) -> AsyncIterator[str]:
+    """The running publisher; gives the address of its health endpoints."""
+    store = open_store(settings)
+    await prove_create_if_absent(store)
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    client_id = f"lorabus-publisher-{settings.worker}"
+    broker = build_broker(settings, client_id)
+    work = Work(lifetime.fail, metrics.working.set)
+    async with AsyncExitStack() as stack:
+        producer = await stack.enter_async_context(open_producer(settings, client_id))
+        stack.push_async_callback(work.stop)
+        use_case = Publisher(
+            store,
+            producer.publish,
+            place_of(settings, store),
+            metrics,
+            asyncio.Semaphore(settings.publish_at_once),
+            settings.layer_compression,
+            settings.publish_retry_seconds,
+        )
+        consumption = Consumption(DeadLetters(producer.publish, "publisher"), lifetime.fail)
+        subscriber = subscribe(
+            broker,
+            ADAPTERS,
+            adapters_handler(consumption, use_case, work),
+            group=GROUP,
+            title="adapters: what is to be published",
+            listener=work,
+        )
+
+        async def readiness() -> dict[str, str]:
+            return await _missing(settings, store, subscriber)
+
+        address = await stack.enter_async_context(serve_health(settings.health_addr, registry, readiness))
+        try:
+            await broker.start()
+        except KafkaConnectionError as error:
+            raise unreachable(settings, error) from error
+        stack.push_async_callback(broker.stop)
+        log.info("listening", address=address, worker=settings.worker)
+        yield address
+
+
+async def _missing(settings: PublisherSettings, store: ObjectStore, subscriber: Any) -> dict[str, str]:
+    missing: dict[str, str] = {}
+    consumer = subscriber.consumer
+    if consumer is None or not consumer.assignment():
+        missing["kafka"] = f"no partitions of {ADAPTERS.name} from {settings.kafka} yet"
+    try:
+        await store.exists("probes/ready")
+    except WorldError as error:
+        missing["store"] = error.message
+    return missing

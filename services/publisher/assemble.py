@@ -1,0 +1,43 @@
+"""From a job's records to what is pushed: layers from the store, packed before or not, and their documents."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from schemas.records import AdapterManifest, SpecRecord
+from services.common.object_store import ObjectStore, as_json
+from services.publisher.destinations import Parcel
+from services.publisher.layers import Compression, StoredFile
+from services.publisher.manifest import Image, build_image
+from services.publisher.plan import annotations, layer_files
+from services.publisher.records import LayerRecord, layer_key
+from services.publisher.sources import LayerSource
+
+
+async def make_parcel(
+    store: ObjectStore, record: SpecRecord, manifest: AdapterManifest, compression: Compression
+) -> Parcel:
+    """Gather what the image is made of; no large file is read yet."""
+    files = layer_files(manifest)
+    layer = await _layer("adapter", store, files, compression)
+    return Parcel((layer,), files, partial(_assemble, (layer,), annotations(record.spec, manifest)))
+
+
+async def remember(store: ObjectStore, parcel: Parcel, reference: str) -> None:
+    """Keep what the layers turned out to be, and where they lie now."""
+    place = reference.rpartition(":")[0]
+    for layer in parcel.layers:
+        if layer.record is not None and place not in layer.record.repositories:
+            repositories = [place, *layer.record.repositories][:20]
+            await store.put(layer.key, as_json(layer.record.model_copy(update={"repositories": repositories})))
+
+
+async def _layer(name: str, store: ObjectStore, files: tuple[StoredFile, ...], compression: Compression) -> LayerSource:
+    key = layer_key(compression, [(file.entry.path, file.digest) for file in files])
+    known = await store.get(key)
+    record = LayerRecord.model_validate_json(known) if known else None
+    return LayerSource(name, key, store, files, compression, record)
+
+
+def _assemble(layers: tuple[LayerSource, ...], notes: Mapping[str, str]) -> Image:
+    records = [layer.record for layer in layers if layer.record is not None]
+    return build_image(records, notes)

@@ -1,0 +1,67 @@
+"""Records of `tuning.adapters.v1` into work; returns at once and holds no rule."""
+
+from collections.abc import Awaitable, Callable
+
+import stamina
+import structlog
+from aiokafka import ConsumerRecord
+from faststream.kafka.message import KafkaMessage
+from pydantic import ValidationError
+
+from schemas.events.training import AdapterTrained
+from services.common.kafka.consume import PASSING, Consumption, Received
+from services.common.kafka.dead_letters import DeadLetters, Unreadable
+from services.publisher.plan import is_job_id
+from services.publisher.publish import Publisher
+from services.publisher.work import Work
+
+log = structlog.get_logger()
+
+
+def adapters_handler(
+    consumption: Consumption, publisher: Publisher, work: Work
+) -> Callable[[KafkaMessage], Awaitable[None]]:
+    """Build the handler of the adapters topic."""
+
+    async def on_adapters(message: KafkaMessage) -> None:
+        records = {(record.partition, record.offset): record for record in message.raw_message}
+        work.saw(records.values())
+
+        async def on_record(received: Received) -> None:
+            adapter = _read(received)
+            record = records[received.partition, received.offset]
+            work.begin(record, message.consumer, lambda: _publish(publisher, adapter, record, consumption.dead_letters))  # type: ignore[arg-type]
+
+        await consumption.run(message, on_record, commit=False)
+        await work.skip(records.values(), message.consumer)  # type: ignore[arg-type]
+
+    return on_adapters
+
+
+def _read(received: Received) -> AdapterTrained:
+    try:
+        adapter = AdapterTrained.model_validate(received.envelope.data)
+    except ValidationError as error:
+        raise Unreadable(f"no trained adapter: {error.errors(include_input=False, include_url=False)[0]}") from error
+    if not is_job_id(adapter.job_id):
+        raise Unreadable("jobId must be <namespace>.<name>.<12 hex digits>")
+    return adapter
+
+
+async def _publish(
+    publisher: Publisher, adapter: AdapterTrained, record: ConsumerRecord, dead_letters: DeadLetters
+) -> None:
+    """Until the store and Kafka let it be finished; what nobody can finish ends as a dead letter or a failed job."""
+    job_id, attempt = adapter.job_id, adapter.attempt
+    async for one in stamina.retry_context(on=PASSING, attempts=None, timeout=None, wait_max=30):
+        with one:
+            try:
+                await publisher.publish(job_id, attempt)
+            except Unreadable as error:
+                await dead_letters.add(record, str(error))
+            except PASSING as error:
+                log.warning("publishing waits for the store or Kafka", job_id=job_id, error=str(error))
+                raise
+            except Exception as error:
+                log.exception("publishing failed", job_id=job_id)
+                await publisher.give_up(job_id, attempt, error)

@@ -1,0 +1,80 @@
+"""The image's config and manifest as bytes: the same adapter gives the same bytes, always. Pure.
+
+Nothing of one job in particular (its id, its times) stands in them; that travels beside the image, as a referrer.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from services.common.registry.descriptors import CONFIG, MANIFEST, Descriptor, sha256_of
+from services.publisher.records import LayerRecord
+
+MODEL_NAME = "sh.kaito.model.name"
+"""KAITO's annotation: the preset that the adapter belongs to."""
+# Adapters run wherever their base model does; the spec wants a platform, and every tool takes this one.
+ARCHITECTURE, OS = "amd64", "linux"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image's documents: the tag is put on `manifest`, of which `digest` is the digest."""
+
+    config: bytes
+    manifest: bytes
+    layers: tuple[LayerRecord, ...]
+
+    @property
+    def digest(self) -> str:
+        """The image's digest."""
+        return sha256_of(self.manifest)
+
+    @property
+    def size(self) -> int:
+        """All blobs and the manifest together, in bytes."""
+        return len(self.config) + len(self.manifest) + sum(layer.size for layer in self.layers)
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """Points at the manifest."""
+        return Descriptor(media_type=MANIFEST, digest=self.digest, size=len(self.manifest))
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """What the manifest names: the config and the layers."""
+        return (_descriptor(CONFIG, self.config), *(_layer(layer) for layer in self.layers))
+
+
+def build_image(layers: Sequence[LayerRecord], annotations: Mapping[str, str]) -> Image:
+    """Write config and manifest for layers in order."""
+    config = to_json(
+        {
+            "architecture": ARCHITECTURE,
+            "os": OS,
+            "config": {},
+            "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
+        }
+    )
+    manifest = to_json(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": _descriptor(CONFIG, config).to_json(),
+            "layers": [_layer(layer).to_json() for layer in layers],
+            "annotations": dict(annotations),
+        }
+    )
+    return Image(config, manifest, tuple(layers))
+
+
+def to_json(document: Mapping[str, object]) -> bytes:
+    """One spelling for each document: sorted keys, no blanks, UTF-8."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _layer(layer: LayerRecord) -> Descriptor:
+    return Descriptor(media_type=layer.media_type, digest=layer.digest, size=layer.size)
+
+
+def _descriptor(media_type: str, data: bytes) -> Descriptor:
+    return Descriptor(media_type=media_type, digest=sha256_of(data), size=len(data))

@@ -1,0 +1,72 @@
+"""Opens the place that a job's spec names: credentials for a registry, or a folder of a volume."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from schemas.failures import Reason
+from schemas.records import SpecRecord
+from schemas.references import ImageReference
+from services.common.errors import JobError, UserError, WorldError
+from services.common.object_store import ObjectStore
+from services.common.registry.docker_config import Credential
+from services.common.registry.errors import NotAuthorized, RegistryError, RegistryRefused
+from services.common.registry.repository import open_repository
+from services.common.registry.secrets import read_secret
+from services.publisher.destinations import Destination, Parcel
+from services.publisher.layout import VolumeDestination
+from services.publisher.plan import RegistryTarget, VolumeTarget, target
+from services.publisher.registry import RegistryDestination
+from services.publisher.settings import PublisherSettings
+
+Place = Callable[[SpecRecord, Parcel, str], AbstractAsyncContextManager[Destination]]
+
+
+def place_of(settings: PublisherSettings, store: ObjectStore) -> Place:
+    """Give the function that opens a job's destination; registry errors leave it as the job's errors."""
+
+    @asynccontextmanager
+    async def place(record: SpecRecord, parcel: Parcel, traceparent: str) -> AsyncIterator[Destination]:
+        where = target(record.spec, record.job_id, settings.volumes_dir, settings.host_paths)
+        if isinstance(where, VolumeTarget):
+            yield VolumeDestination(where, store, traceparent)
+            return
+        credential = await _credential(settings, where)
+        try:
+            async with open_repository(
+                where.reference,
+                credential,
+                insecure=settings.insecure_registries,
+                ca_file=settings.registry_ca_file,
+                also_pull=_neighbours(parcel, where.reference),
+                silence_seconds=settings.registry_silence_seconds,
+            ) as repository:
+                yield RegistryDestination(repository, where.tags, traceparent)
+        except RegistryError as error:
+            raise job_error(error, where) from error
+
+    return place
+
+
+def job_error(error: RegistryError, where: RegistryTarget) -> JobError:
+    """What a registry's fault means for the job. The secret is named, its content is nowhere."""
+    if isinstance(error, NotAuthorized):
+        secret = f"secret {where.secret!r} does not let lorabus" if where.secret else "without a secret nobody may"
+        return UserError(Reason.PUSH_UNAUTHORIZED, f"{secret} push to {where.reference}: {error}")
+    if isinstance(error, RegistryRefused):
+        return UserError(Reason.OUTPUT_REFUSED, f"{where.reference} cannot be pushed: {error}")
+    return WorldError(Reason.REGISTRY_UNAVAILABLE, f"{where.reference} could not be pushed: {error}")
+
+
+async def _credential(settings: PublisherSettings, where: RegistryTarget) -> Credential | None:
+    """The secret's credential; a secret without one for this registry means an anonymous push, as with Docker."""
+    if where.secret is None:
+        return None
+    return (await read_secret(settings.secrets_dir, where.secret)).find(where.reference)
+
+
+def _neighbours(parcel: Parcel, reference: ImageReference) -> tuple[str, ...]:
+    """A repository of the same registry that has the layer, to mount it from."""
+    places = [place for layer in parcel.layers if layer.record for place in layer.record.repositories]
+    mine, prefix = f"{reference.domain}/{reference.path}", f"{reference.domain}/"
+    found = [place.removeprefix(prefix) for place in places if place.startswith(prefix) and place != mine]
+    return tuple(found[:1])

@@ -1,0 +1,20 @@
+"""What a publisher can be told, beside what every service shares."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from services.common.settings import Settings
+
+
+class PublisherSettings(Settings):
+    """Settings of the publisher."""
+
+    publish_retry_seconds: float = Field(
+        default=900.0, ge=0, description="How long a registry that does not answer is tried again."
+    )
+    publish_at_once: int = Field(default=4, ge=1, description="Images that are pushed side by side.")
+    layer_compression: Literal["none", "gzip", "zstd"] = Field(
+        default="gzip", description="gzip is what KAITO writes; here it stores, because weights do not compress."
+    )
+    registry_silence_seconds: float = Field(default=60.0, gt=0, description="Longest silence of a registry.")
