@@ -98,7 +98,7 @@ class Acceptance:
             job_id=job_id(spec, nonce=request.rerun),
             spec_digest=spec.spec_digest,
             spec=spec,
-            accepted_at=self.clock(),
+            accepted_at=_as_sent(self.clock()),
             traceparent=traceparent,
             rerun=request.rerun,
             warnings=list(verdict.warnings),
@@ -120,6 +120,11 @@ class Acceptance:
             traceparent=traceparent,
         )
         await self.tell([event], request.id)
+
+
+def _as_sent(time: datetime) -> datetime:
+    """Cut to the milliseconds that events carry, so that spec, row and event agree."""
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
 def _rejected(request: Request, verdict: Verdict) -> Rejected:

@@ -12,12 +12,12 @@ from services.common.object_store import ObjectStore, as_json
 from services.ingest import events
 from services.ingest.spec_history import find
 
-Tell = Callable[[OutboxRecord], Awaitable[None]]
+Tell = Callable[[list[OutboxRecord]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """Cancels jobs; `tell` publishes an event and returns once the broker has it."""
+    """Cancels jobs; `tell` publishes events and returns once the broker has it."""
 
     store: ObjectStore
     tell: Tell
@@ -33,14 +33,14 @@ class Cancellation:
             return None
         ended = await read_result(self.store, job_id)
         if ended is not None:
-            await self.tell(ended.event)
+            await self.tell([ended.event])
             return ended.state
         cancel = await self._leave_wish(job_id, CancelRecord(requested_by=requested_by, requested_at=self.clock()))
-        await self.tell(events.cancelling(record, cancel))
+        await self.tell([events.cancelling(record, cancel)])
         if await self.store.list(store_keys.attempts(job_id)):
             return State.CANCELLING
         ended = await self._end(job_id, events.cancelled(record, cancel))
-        await self.tell(ended.event)
+        await self.tell([ended.event])
         return ended.state
 
     async def _leave_wish(self, job_id: str, wish: CancelRecord) -> CancelRecord:

@@ -35,7 +35,7 @@ class Request:
     id: str
     received_at: datetime
     workspace: Mapping[str, object] | None
-    config_maps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    config_maps: Mapping[str, object] = field(default_factory=dict)
     rerun: str | None = None
     traceparent: str | None = None
     raw: object = None

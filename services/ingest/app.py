@@ -1,0 +1,135 @@
+"""Puts ingest together: the one file that wires."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
+
+import structlog
+from aiokafka.errors import KafkaConnectionError
+
+from schemas.admission.surroundings import Surroundings
+from schemas.topics import COMMANDS, EVENTS, JOBS, REQUESTS
+from services.common import logs, telemetry
+from services.common.journal import now
+from services.common.kafka.broker import build_broker, subscribe
+from services.common.kafka.connection import unreachable
+from services.common.kafka.consume import Consumption
+from services.common.kafka.dead_letters import DeadLetters
+from services.common.kafka.producer import Producer, open_producer
+from services.common.lifetime import Lifetime, background, run_service
+from services.common.object_store import ObjectStore, open_store, prove_create_if_absent
+from services.ingest import config_maps, handlers, secrets
+from services.ingest.accept import Acceptance
+from services.ingest.cancel import Cancellation
+from services.ingest.follow import Following
+from services.ingest.handlers import Membership
+from services.ingest.http import build_app
+from services.ingest.http_guard import read_tokens
+from services.ingest.http_jobs import Jobs
+from services.ingest.http_server import serve
+from services.ingest.idempotency import Idempotency
+from services.ingest.kafka_log import KafkaLog, look
+from services.ingest.metrics import Metrics
+from services.ingest.project import Projector
+from services.ingest.read_model import ReadModel, open_read_model
+from services.ingest.readiness import Readiness
+from services.ingest.settings import IngestSettings, is_loopback
+from services.ingest.tell import Teller
+
+log = structlog.get_logger()
+GROUP = "lorabus.ingest"
+
+
+def main() -> int:
+    """Run ingest until it is told to stop; gives the exit code."""
+    settings = IngestSettings()
+    logs.configure(settings, "ingest")
+    telemetry.configure("ingest")
+
+    def service(lifetime: Lifetime) -> AbstractAsyncContextManager[None]:
+        return running(settings, lifetime)
+
+    try:
+        return run_service("ingest", settings, service)
+    finally:
+        telemetry.shutdown()
+
+
+@asynccontextmanager
+async def running(settings: IngestSettings, lifetime: Lifetime) -> AsyncIterator[None]:
+    """Ingest as a process runs it."""
+    async with ingest(settings, lifetime) as address:
+        log.info("listening", address=f"http://{address}")
+        yield
+
+
+@asynccontextmanager
+async def ingest(settings: IngestSettings, lifetime: Lifetime) -> AsyncIterator[str]:
+    """The running service; gives the address that HTTP is served at."""
+    tokens = read_tokens(settings)
+    store = open_store(settings)
+    await prove_create_if_absent(store)
+    kafka = await look(settings)
+    async with AsyncExitStack() as stack:
+        producer = await stack.enter_async_context(open_producer(settings, f"lorabus-ingest-{settings.worker}"))
+        model = await stack.enter_async_context(open_read_model(settings.read_model_folder, kafka))
+        jobs = use_cases(settings, store, producer, model)
+        metrics = Metrics()
+        readiness = await stack.enter_async_context(consuming(settings, jobs, producer, kafka, lifetime))
+        host, port = settings.http_host_and_port()
+        app = build_app(jobs, readiness=readiness, metrics=metrics, tokens=tokens, loopback=is_loopback(host))
+        yield await stack.enter_async_context(serve(app, host, port))
+
+
+def use_cases(settings: IngestSettings, store: ObjectStore, producer: Producer, model: ReadModel) -> Jobs:
+    """What Kafka's handlers and HTTP's routes both call."""
+    tell = Teller(producer)
+    surroundings = Surroundings(
+        find_config_map=config_maps.find_in(settings.configmaps_dir),
+        secret_exists=secrets.exists_in(settings.secrets_dir),
+        node_auto_provisioning=settings.node_auto_provisioning,
+        source_allow=settings.source_allow,
+    )
+    return Jobs(Acceptance(store, surroundings, tell, now), Cancellation(store, tell, now), Idempotency(store), model)
+
+
+@asynccontextmanager
+async def consuming(
+    settings: IngestSettings, jobs: Jobs, producer: Producer, kafka: KafkaLog, lifetime: Lifetime
+) -> AsyncIterator[Readiness]:
+    """Every subscription of ingest, running."""
+    broker = build_broker(settings, f"lorabus-ingest-{settings.worker}")
+    read = partial(subscribe, broker, handler=handlers.into_read_model(jobs.model, lifetime.fail), group=None)
+    following = Following(
+        jobs.model, read(topic=JOBS, title="jobs: read model"), read(topic=EVENTS, title="events: read model")
+    )
+    projector = Projector(producer, jobs.model.rows, following.catch_up_rows)
+    memberships = {
+        REQUESTS.name: Membership(),
+        COMMANDS.name: Membership(),
+        EVENTS.name: Membership(projector.forget),
+    }
+    dead_letters = DeadLetters(
+        producer.publish,
+        "ingest",
+        max_share=settings.dead_letter_share,
+        at_least=settings.dead_letter_minimum,
+    )
+    consumption = Consumption(dead_letters, lifetime.fail)
+    for topic, handler, role in (
+        (REQUESTS, handlers.on_requests(consumption, jobs.acceptance), "requests"),
+        (COMMANDS, handlers.on_commands(consumption, jobs.cancellation), "commands"),
+        (EVENTS, handlers.on_events(consumption, projector), "projector"),
+    ):
+        listener = memberships[topic.name]
+        subscribe(broker, topic, handler, group=f"{GROUP}.{role}", title=f"{role}: ingest", listener=listener)
+    try:
+        await broker.start()
+    except KafkaConnectionError as error:
+        raise unreachable(settings, error) from error
+    try:
+        following.resume()
+        async with background("read model", following.catch_up_with(kafka), lifetime):
+            yield Readiness(memberships, following, jobs.acceptance.store)
+    finally:
+        await broker.stop()

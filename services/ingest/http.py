@@ -1,0 +1,74 @@
+"""The HTTP API put together: routes, guards, errors, health, documentation."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import orjson
+from aiokafka.errors import KafkaError
+from fastapi import APIRouter, FastAPI, Response
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+
+from services.common.errors import WorldError
+from services.ingest import http_problem
+from services.ingest.http_docs import docs_router
+from services.ingest.http_guard import Guard
+from services.ingest.http_jobs import Jobs, jobs_router
+from services.ingest.http_problem import ProblemError
+from services.ingest.http_stream import stream_router
+from services.ingest.metrics import Metrics
+from services.ingest.pages.routes import pages_router
+from services.ingest.read_model import ReadModel
+
+Readiness = Callable[[], Awaitable[dict[str, str]]]
+"""Gives what is not ready, by part; an empty dict means ready."""
+
+
+def build_app(
+    jobs: Jobs, *, readiness: Readiness, metrics: Metrics, tokens: tuple[bytes, ...], loopback: bool
+) -> FastAPI:
+    """Build the ASGI application; `tokens` are sha256 digests."""
+    app = FastAPI(
+        title="lorabus",
+        version="1",
+        summary="Fine-tuning jobs: submit a KAITO Workspace, follow it, cancel it.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
+    for router in (jobs_router(jobs), stream_router(jobs), _health_router(jobs.model, readiness, metrics)):
+        app.include_router(router)
+    app.include_router(docs_router(app))
+    app.include_router(pages_router(jobs))
+    app.add_exception_handler(ProblemError, http_problem.on_problem)
+    app.add_exception_handler(HTTPException, http_problem.on_http_error)
+    app.add_exception_handler(RequestValidationError, http_problem.on_bad_parameter)
+    app.add_exception_handler(WorldError, http_problem.on_world_error)
+    app.add_exception_handler(KafkaError, http_problem.on_world_error)
+    app.add_middleware(Guard, tokens=tokens, loopback=loopback)
+    return app
+
+
+def _health_router(model: ReadModel, readiness: Readiness, metrics: Metrics) -> APIRouter:
+    router = APIRouter(tags=["health"])
+
+    @router.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """Tell that the process answers."""
+        return {"status": "ok"}
+
+    @router.get("/readyz", responses={503: {"description": "`missing` names what is not ready yet, and why."}})
+    async def readyz() -> Response:
+        """Tell whether requests are taken and answers are complete."""
+        missing = await readiness()
+        body = orjson.dumps({"status": "waiting" if missing else "ready", "missing": missing})
+        return Response(body, 503 if missing else 200, media_type="application/json")
+
+    @router.get("/metrics", response_class=Response)
+    async def show_metrics() -> Response:
+        """Give the metrics in Prometheus's text format."""
+        metrics.jobs.set(await model.counts(), datetime.now(UTC))
+        return Response(generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return router
