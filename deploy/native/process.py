@@ -104,7 +104,7 @@ def listens(running: Running) -> bool:
     return any(s.status == psutil.CONN_LISTEN and s.laddr.port == port for s in sockets)
 
 
-def stop(home: Path, parts: Iterable[Running], *, grace: float = 15.0) -> None:
+def stop(home: Path, parts: Iterable[Running], *, grace: float = 30.0) -> None:
     """Ask all of them at once to end, kill what has not after `grace` seconds, children too, and forget them."""
     stopping = list(parts)
     mains = [process for running in stopping if (process := _process(running))]

@@ -68,7 +68,7 @@ class Supervisor:
         say: Say = lambda _: None,
         detach: bool = False,
         usual_ports: bool = True,
-        grace: float = 15.0,
+        grace: float = 30.0,
     ) -> None:
         self.home, self._say, self._detach = home.resolve(), say, detach
         self._usual_ports, self._grace = usual_ports, grace
