@@ -1,19 +1,12 @@
 """Reads which configuration fields the installed training libraries have, from their source text.
 
-Importing them takes half a minute and needs torch, so `schemas/data/library_fields.json` keeps what this finds:
-
-    python -m schemas.library_fields
-
-A test fails when the file and the installed libraries no longer agree.
+Importing them takes half a minute and needs torch. `schemas.field_tables` keeps what this finds.
 """
 
 import ast
-import json
 from collections.abc import Iterable, Iterator
 from importlib.metadata import distribution
 from pathlib import Path
-
-DATA = Path(__file__).parent / "data" / "library_fields.json"
 
 # Base classes come first, so that a derived class's defaults win.
 _DATACLASSES = {
@@ -35,7 +28,7 @@ _ENUMS = (("transformers", "transformers/trainer_utils.py"), ("transformers", "t
 Field = dict[str, object]
 
 
-def library_fields() -> dict[str, dict[str, Field]]:
+def installed_fields() -> dict[str, dict[str, Field]]:
     """By section and name: `type` (JSON kinds between bars), `default`, and `choices` where the library has a list."""
     choices = dict(_enums())
     sections = {
@@ -156,7 +149,3 @@ def _literals(annotation: ast.expr) -> Iterator[list[str]]:
         if isinstance(part, ast.Subscript) and ast.unparse(part.value) == "Literal":
             inner = part.slice.elts if isinstance(part.slice, ast.Tuple) else [part.slice]
             yield [str(item.value) for item in inner if isinstance(item, ast.Constant)]
-
-
-if __name__ == "__main__":
-    DATA.write_text(json.dumps(library_fields(), indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -5,30 +5,44 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
+from schemas.admission.reading import Part
 from schemas.admission.surroundings import ConfigMapLookup, Surroundings
 from schemas.admission.tuning import read_tuning
 from schemas.admission.update import check_update, standing_of
 from schemas.admission.workspace import check_kinds, check_resource, read_head
 from schemas.problems import Findings, Problem
-from schemas.workspace import ResolvedSpec
+
+if TYPE_CHECKING:
+    from schemas.workspace import ResolvedSpec
 
 __all__ = ["ConfigMapLookup", "Verdict", "admit"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Verdict:
-    """`name` and `namespace` are as given, even when they are wrong. `spec` is there when there is no problem."""
+    """`name` and `namespace` are as given, even when they are wrong."""
 
     name: str
     namespace: str
     problems: tuple[Problem, ...]
     warnings: tuple[str, ...]
-    spec: ResolvedSpec | None
+    resolved: Part | None
 
     @property
     def valid(self) -> bool:
-        return self.spec is not None
+        return self.resolved is not None
+
+    @cached_property
+    def spec(self) -> "ResolvedSpec | None":
+        """There when there is no problem. Made when first asked for: the offline check only wants to know."""
+        if self.resolved is None:
+            return None
+        from schemas.workspace import ResolvedSpec  # noqa: PLC0415  # Importing pydantic costs 0.2 s.
+
+        return ResolvedSpec.model_validate(self.resolved)
 
 
 def admit(
@@ -36,7 +50,7 @@ def admit(
     *,
     config_maps: Mapping[str, object] | None = None,
     find_config_map: Callable[[str, str], ConfigMapLookup] | None = None,
-    existing: ResolvedSpec | Mapping[object, object] | None = None,
+    existing: "ResolvedSpec | Mapping[Any, object] | None" = None,
     secret_exists: Callable[[str], bool] | None = None,
     node_auto_provisioning: bool = True,
     source_allow: Collection[str] = (),
@@ -54,11 +68,11 @@ def admit(
     check_resource(head.root, around, update=existing is not None)
     if existing is not None:
         check_update(head.root, standing_of(existing), around)
-    spec = read_tuning(head, around)
+    resolved = read_tuning(head, around)
     return Verdict(
         head.name,
         head.namespace,
         tuple(findings.all_problems()),
         tuple(findings.warnings),
-        spec if not findings.problems else None,
+        resolved if not findings.problems else None,
     )

@@ -7,8 +7,8 @@ from typing import Any
 from schemas.admission.reading import is_plain_file_name
 from schemas.admission.surroundings import Surroundings
 from schemas.admission.templates import TEMPLATES
-from schemas.config import SECTIONS
 from schemas.documents import DocumentError, load_documents
+from schemas.field_tables import SECTIONS
 from schemas.problems import Findings, did_you_mean, kind, shown
 
 KEY = "training_config.yaml"

@@ -1,18 +1,17 @@
 """`tuning.output`: exactly one of image (with its push secret) and volume."""
 
-from schemas.admission.reading import Reader
+from schemas.admission.reading import Part, Reader
 from schemas.admission.secrets import check_secret
 from schemas.admission.source import read_image
 from schemas.admission.surroundings import Surroundings
 from schemas.admission.volumes import read_volume
-from schemas.workspace import OutputSpec
 
 _FIELDS = {"volumeSource", "image", "imagePushSecret"}
 _EXACTLY_ONE = "missing field(s): Exactly one of Volume or Image must be specified"
 _NO_SECRET = "missing field(s): Must specify imagePushSecret with destination image"  # noqa: S105  # KAITO's words.
 
 
-def read_output(tuning: Reader, around: Surroundings) -> OutputSpec | None:
+def read_output(tuning: Reader, around: Surroundings) -> Part | None:
     output = tuning.child("output", _FIELDS)
     if output is None:
         tuning.refuse("output", "missing field(s): tuning.Output; say where the adapter goes: image or volumeSource")
@@ -27,9 +26,9 @@ def read_output(tuning: Reader, around: Surroundings) -> OutputSpec | None:
     if (volume is not None) == bool(image):
         output.findings.refuse(output.path, f"{_EXACTLY_ONE}; there is {'both' if image else 'neither'}")
         return None
-    return OutputSpec(
-        kind="image" if image else "volume",
-        image=parsed_image,
-        push_secret=secret if image else None,
-        volume=parsed_volume,
-    )
+    return {
+        "kind": "image" if image else "volume",
+        "image": parsed_image,
+        "push_secret": secret if image else None,
+        "volume": parsed_volume,
+    }

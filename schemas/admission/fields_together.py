@@ -1,30 +1,31 @@
 """Combinations that the training libraries refuse only once the model is loaded."""
 
 from schemas.admission.config_map import PATH
-from schemas.config import DatasetConfig, TrainingArguments
+from schemas.admission.sections import Values
 from schemas.presets import Preset
 from schemas.problems import Findings
 
 _ARGUMENTS = f"{PATH}.training_config.TrainingArguments"
 
 
-def check_together(
-    arguments: TrainingArguments, dataset: DatasetConfig, preset: Preset | None, findings: Findings
-) -> None:
-    if arguments.bf16 and arguments.fp16:
+def check_together(arguments: Values, dataset: Values, preset: Preset | None, findings: Findings) -> None:
+    """Both hold every field, defaults included."""
+    if arguments["bf16"] and arguments["fp16"]:
         findings.refuse(f"{_ARGUMENTS}.fp16", "bf16 and fp16 exclude each other; keep one of them")
-    if arguments.eval_strategy != "no" and dataset.train_test_split == 1:
+    if arguments["eval_strategy"] != "no" and dataset["train_test_split"] == 1:
         text = "nothing to evaluate on: DatasetConfig.train_test_split is 1; set it below 1, or eval_strategy to no"
         findings.refuse(f"{_ARGUMENTS}.eval_strategy", text)
-    if arguments.load_best_model_at_end and arguments.save_strategy not in ("best", arguments.eval_strategy):
+    if arguments["load_best_model_at_end"] and arguments["save_strategy"] not in ("best", arguments["eval_strategy"]):
         text = "load_best_model_at_end needs save_strategy and eval_strategy to be the same"
         findings.refuse(f"{_ARGUMENTS}.load_best_model_at_end", text)
-    if arguments.save_strategy == "best" and (arguments.eval_strategy == "no" or not arguments.metric_for_best_model):
+    if arguments["save_strategy"] == "best" and (
+        arguments["eval_strategy"] == "no" or not arguments["metric_for_best_model"]
+    ):
         text = "save_strategy best needs an eval_strategy and metric_for_best_model, such as eval_loss"
         findings.refuse(f"{_ARGUMENTS}.save_strategy", text)
-    if arguments.packing and arguments.max_length is None:
+    if arguments["packing"] and arguments["max_length"] is None:
         findings.refuse(f"{_ARGUMENTS}.max_length", "packing needs a max_length to pack to")
-    _check_length(arguments.max_length, preset, findings)
+    _check_length(arguments["max_length"], preset, findings)
 
 
 def _check_length(max_length: int | None, preset: Preset | None, findings: Findings) -> None:

@@ -1,16 +1,13 @@
 """`tuning.preset` and ModelConfig: which base model, at which revision, and how it is asked to load."""
 
-from schemas.admission.config_map import PATH
-from schemas.admission.reading import Reader
-from schemas.config import ModelConfig
+from schemas.admission.reading import Part, Reader
+from schemas.admission.sections import Values
 from schemas.presets import Preset, UnknownPreset, find_preset, tunable_presets
 from schemas.problems import Findings, shown
-from schemas.workspace import ModelRef
 
 _FIELDS = {"name", "accessMode", "presetOptions"}
 _OPTIONS = {"image", "imagePullSecrets", "modelAccessSecret"}
 _ACCESS_MODES = ("public", "private")
-_MODEL_CONFIG = f"{PATH}.training_config.ModelConfig"
 
 
 def read_preset(tuning: Reader) -> Preset | None:
@@ -43,16 +40,18 @@ def _check_options(preset: Reader) -> None:
             preset.findings.warn(f"{options.at(field)}: {text}")
 
 
-def resolve_model(preset: Preset, config: ModelConfig, findings: Findings) -> tuple[ModelRef, ModelConfig]:
-    """A pinned revision stays; only a model that nobody pinned takes the one that ModelConfig names."""
-    revision = preset.revision
-    if config.revision not in ("main", preset.revision):
+def resolve_model(preset: Preset, config: Values, findings: Findings) -> Part:
+    """A pinned revision stays; only a model that nobody pinned takes the one that ModelConfig names.
+
+    `config` is ModelConfig with what the request set, and is brought in line.
+    """
+    revision, asked = preset.revision, config.get("revision", "main")
+    if asked not in ("main", preset.revision):
         if preset.revision == "main":
-            revision = config.revision
+            revision = asked
         else:
             findings.warn(f"ModelConfig.revision: has no effect: {preset.name} is pinned at {preset.revision}")
-    if config.device_map != "auto":
+    if config.get("device_map", "auto") != "auto":
         findings.warn("ModelConfig.device_map: has no effect: lorabus places the model itself")
-    resolved = config.model_copy(update={"revision": revision, "device_map": "auto"})
-    resolved.model_fields_set.intersection_update(config.model_fields_set)
-    return ModelRef(repository=preset.repository, revision=revision), resolved
+    config |= {"revision": revision, "device_map": "auto"}
+    return {"repository": preset.repository, "revision": revision}

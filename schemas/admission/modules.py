@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from schemas.admission.sections import Place
-from schemas.config import LoraConfig
 from schemas.presets import Preset
 from schemas.problems import did_you_mean, shown
 
@@ -11,11 +10,10 @@ from schemas.problems import did_you_mean, shown
 _AROUND = {"lm_head", "embed_tokens", "word_embeddings", "embed_out"}
 
 
-def resolve_modules(lora: LoraConfig, preset: Preset, place: Place) -> tuple[str, ...] | str | None:
+def resolve_modules(wanted: list[str] | str | None, preset: Preset, place: Place) -> list[str] | str | None:
     """What PEFT gets: fused projections in place of their parts, the preset's own list when the request has none."""
-    wanted = lora.target_modules
     if wanted is None:
-        return preset.target_modules or None
+        return list(preset.target_modules) or None
     if isinstance(wanted, str) or not preset.target_modules:
         return wanted
     found: dict[str, None] = {}
@@ -28,7 +26,7 @@ def resolve_modules(lora: LoraConfig, preset: Preset, place: Place) -> tuple[str
             missing.append(name)
     _say_fused(wanted, preset, place)
     _say_missing(missing, found, preset, place)
-    return tuple(found)
+    return list(found)
 
 
 def _found(name: str, preset: Preset) -> str | None:

@@ -3,12 +3,18 @@
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from schemas.problems import Findings, did_you_mean, kind, shown
 
 LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _PLAIN_FILE_NAME = re.compile(r"(?!\.+$)[A-Za-z0-9._-]{1,253}")
+
+
+# A piece of the resolved spec, as `schemas.workspace` will read it. The classes there are made last, and only when
+# somebody wants the spec: importing pydantic takes longer than judging a thousand Workspaces' syntax.
+Part = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

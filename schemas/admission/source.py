@@ -1,19 +1,18 @@
 """`tuning.input`: exactly one of URLs, image and volume."""
 
-from schemas.admission.reading import Reader, is_subdomain
+from schemas.admission.reading import Part, Reader, is_subdomain
 from schemas.admission.secrets import check_secret
 from schemas.admission.surroundings import Surroundings
 from schemas.admission.volumes import read_volume
 from schemas.problems import Findings, shown
 from schemas.references import InvalidReference, parse_reference
 from schemas.source_urls import RefusedUrl, parse_source_url
-from schemas.workspace import InputSpec
 
 _FIELDS = {"name", "urls", "volumeSource", "image", "imagePullSecrets"}
 _EXACTLY_ONE = "Exactly one of URLs, Volume, or Image must be specified"
 
 
-def read_input(tuning: Reader, around: Surroundings) -> InputSpec | None:
+def read_input(tuning: Reader, around: Surroundings) -> Part | None:
     source = tuning.child("input", _FIELDS)
     if source is None:
         tuning.refuse("input", "missing field(s): tuning.Input; name the data by urls, image or volumeSource")
@@ -30,14 +29,14 @@ def read_input(tuning: Reader, around: Surroundings) -> InputSpec | None:
     if len(kinds) != 1:
         source.findings.refuse(source.path, f"{_EXACTLY_ONE}; there is {' and '.join(kinds) or 'none'}")
         return None
-    return InputSpec(
-        kind="urls" if urls else "image" if image else "volume",
-        name=name or None,
-        urls=parsed_urls,
-        image=parsed_image,
-        pull_secrets=secrets if image else (),
-        volume=parsed_volume,
-    )
+    return {
+        "kind": "urls" if urls else "image" if image else "volume",
+        "name": name or None,
+        "urls": parsed_urls,
+        "image": parsed_image,
+        "pull_secrets": secrets if image else (),
+        "volume": parsed_volume,
+    }
 
 
 def read_image(text: str, end: str, path: str, findings: Findings) -> str | None:

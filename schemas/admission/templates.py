@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-from schemas.workspace import Method
-
 _SHARED: Mapping[str, Mapping[str, object]] = {
     "ModelConfig": {"torch_dtype": "bfloat16", "local_files_only": True, "device_map": "auto"},
     "LoraConfig": {"r": 8, "lora_alpha": 8, "lora_dropout": 0.0},
@@ -33,5 +31,5 @@ TEMPLATES: Mapping[str, Mapping[str, Mapping[str, object]]] = {
 }
 
 
-def template_name(method: Method) -> str:
+def template_name(method: str) -> str:
     return f"{method}-params-template"

@@ -8,22 +8,12 @@ from typing import Any
 from schemas.admission.config_map import PATH, ConfigFindings, Sections, read_config_map
 from schemas.admission.fields_together import check_together
 from schemas.admission.modules import resolve_modules
-from schemas.admission.sections import Place, read_section
+from schemas.admission.sections import Place, Values, read_section, with_defaults
 from schemas.admission.surroundings import Surroundings
 from schemas.admission.templates import TEMPLATES, template_name
-from schemas.config import (
-    DEFAULT_OUTPUT_DIR,
-    SECTIONS,
-    DataCollator,
-    DatasetConfig,
-    LoraConfig,
-    Section,
-    TrainingArguments,
-    TrainingConfig,
-)
+from schemas.field_tables import SECTIONS
 from schemas.presets import Preset
 from schemas.problems import Findings, shown
-from schemas.workspace import Method
 
 _ROOT = "/mnt"
 _LOCATION = "training_config"
@@ -36,16 +26,23 @@ class Asked:
 
     config: str
     namespace: str
-    method: Method | None
+    method: str | None
     preset: Preset | None
 
 
-def read_training(asked: Asked, around: Surroundings, findings: Findings) -> TrainingConfig | None:
+@dataclass(frozen=True, slots=True)
+class Training:
+    """By section: what is set, and which of it the request itself set rather than a template."""
+
+    sections: dict[str, Values]
+    given: dict[str, tuple[str, ...]]
+
+
+def read_training(asked: Asked, around: Surroundings, findings: Findings) -> Training | None:
     """None when something is wrong, which then stands in `findings`."""
     name = asked.config or (template_name(asked.method) if asked.method else "")
     if not name:
         return None
-    before = len(findings.problems)
     template = TEMPLATES.get(name)
     sections = read_config_map(name, asked.namespace, around, findings) if asked.config else template
     if sections is None:
@@ -53,37 +50,30 @@ def read_training(asked: Asked, around: Surroundings, findings: Findings) -> Tra
     say = ConfigFindings(name, findings)
     _check_method(sections.get("QuantizationConfig", {}), asked.method, say)
     made = _read_sections(_with_output_dir(sections, say), findings)
-    _check_sections(made, asked.preset, findings, users=sections is not template)
-    if len(findings.problems) > before or len(made) < len(SECTIONS):
-        return None
-    return TrainingConfig.model_validate({**made, "given": {} if sections is template else _given(made)})
-
-
-def _given(made: Mapping[str, Section]) -> dict[str, tuple[str, ...]]:
-    return {name: tuple(sorted(section.model_fields_set)) for name, section in made.items() if section.model_fields_set}
-
-
-def _check_sections(made: dict[str, Section], preset: Preset | None, findings: Findings, *, users: bool) -> None:
-    """What can be said of the sections that are right in themselves. Puts the model's modules into LoraConfig."""
-    training, dataset, lora, collator = (
-        made.get(name) for name in ("TrainingArguments", "DatasetConfig", "LoraConfig", "DataCollator")
-    )
-    if isinstance(training, TrainingArguments) and isinstance(dataset, DatasetConfig):
-        check_together(training, dataset, preset, findings)
-    if isinstance(lora, LoraConfig) and preset:
-        modules = resolve_modules(lora, preset, _place("LoraConfig", findings))
-        made["LoraConfig"] = lora.model_copy(update={"target_modules": modules})
-        if lora.target_modules is None:
-            made["LoraConfig"].model_fields_set.discard("target_modules")
-    if users and isinstance(collator, DataCollator) and "mlm" in collator.model_fields_set and collator.mlm:
+    given = {name: tuple(sorted(values)) for name, values in made.items() if values}
+    _check_sections(made, asked.preset, findings)
+    if sections is template:
+        return Training(made, {})
+    if made.get("DataCollator", {}).get("mlm"):
         findings.warn("DataCollator.mlm: has no effect: a causal language model learns the next token, no masked ones")
+    return Training(made, given)
+
+
+def _check_sections(made: dict[str, Values], preset: Preset | None, findings: Findings) -> None:
+    """What can be said of the sections that are right in themselves. Puts the model's modules into LoraConfig."""
+    if "TrainingArguments" in made and "DatasetConfig" in made:
+        arguments = with_defaults("TrainingArguments", made["TrainingArguments"])
+        check_together(arguments, with_defaults("DatasetConfig", made["DatasetConfig"]), preset, findings)
+    if preset and "LoraConfig" in made:
+        wanted = made["LoraConfig"].get("target_modules")
+        made["LoraConfig"]["target_modules"] = resolve_modules(wanted, preset, _place("LoraConfig", findings))
 
 
 def _place(section: str, findings: Findings) -> Place:
     return Place(section, f"{PATH}.{_LOCATION}.{section}", findings)
 
 
-def _check_method(quantization: Mapping[Any, object], method: Method | None, say: ConfigFindings) -> None:
+def _check_method(quantization: Mapping[Any, object], method: str | None, say: ConfigFindings) -> None:
     values = {}
     for field in ("load_in_4bit", "load_in_8bit"):
         values[field] = quantization.get(field)
@@ -125,7 +115,7 @@ def _with_output_dir(sections: Sections, say: ConfigFindings) -> Sections:
 def _refuse_output_dir(given: str, where: str, say: ConfigFindings) -> str:
     text = f"invalid value: Invalid output_dir specified: '{shown(given)}', must be a directory below {_ROOT}"
     say.refuse(where, text)
-    return DEFAULT_OUTPUT_DIR
+    return _ROOT
 
 
 def normal_output_dir(given: str) -> str | None:
@@ -138,10 +128,7 @@ def normal_output_dir(given: str) -> str | None:
     return cleaned if cleaned.startswith(f"{_ROOT}/") else None
 
 
-def _read_sections(sections: Sections, findings: Findings) -> dict[str, Section]:
-    made = {}
-    for name in SECTIONS:
-        section = read_section(sections.get(name, {}), _place(name, findings))
-        if section is not None:
-            made[name] = section
-    return made
+def _read_sections(sections: Sections, findings: Findings) -> dict[str, Values]:
+    """Those that are right."""
+    read = {name: read_section(sections.get(name, {}), _place(name, findings)) for name in SECTIONS}
+    return {name: values for name, values in read.items() if values is not None}

@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from schemas.admission.reading import Reader
+from schemas.admission.reading import Part, Reader
 from schemas.admission.surroundings import Surroundings
 from schemas.admission.workspace import DEFAULT_INSTANCE_TYPE
 from schemas.presets import Preset, find_preset
-from schemas.workspace import Fixed, ResolvedSpec
 
-_Map = Mapping[object, object]
+if TYPE_CHECKING:
+    from schemas.workspace import ResolvedSpec
+
+_Map = Mapping[Any, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,11 @@ class Standing:
     inference: bool
     method: str
     input_name: str
-    fixed: Fixed
+    fixed: Part
 
 
-def standing_of(workspace: ResolvedSpec | Mapping[object, object]) -> Standing:
-    if isinstance(workspace, ResolvedSpec):
+def standing_of(workspace: "ResolvedSpec | Mapping[Any, object]") -> Standing:
+    if not isinstance(workspace, Mapping):
         return Standing(
             workspace.namespace,
             workspace.name,
@@ -34,7 +37,7 @@ def standing_of(workspace: ResolvedSpec | Mapping[object, object]) -> Standing:
             inference=False,
             method=workspace.method,
             input_name=workspace.input.name or "",
-            fixed=workspace.fixed,
+            fixed=workspace.fixed.model_dump(by_alias=False),
         )
     metadata, tuning = _map(workspace, "metadata"), _map(workspace, "tuning")
     return Standing(
@@ -48,17 +51,17 @@ def standing_of(workspace: ResolvedSpec | Mapping[object, object]) -> Standing:
     )
 
 
-def fixed_of(workspace: Mapping[object, object]) -> Fixed:
+def fixed_of(workspace: Mapping[Any, object]) -> Part:
     resource = _map(workspace, "resource")
     count = resource.get("count")
     instance_type = _text(resource, "instanceType")
-    return Fixed(
-        preset=_preset(_map(_map(workspace, "tuning"), "preset")),
-        instance_type=instance_type or DEFAULT_INSTANCE_TYPE.get(_text(workspace, "apiVersion"), ""),
-        count=count if isinstance(count, int) else 1,
-        labels=_labels(_map(resource, "labelSelector")),
-        partition=_plain(_map(resource, "partition")) or None,
-    )
+    return {
+        "preset": _preset(_map(_map(workspace, "tuning"), "preset")),
+        "instance_type": instance_type or DEFAULT_INSTANCE_TYPE.get(_text(workspace, "apiVersion"), ""),
+        "count": count if isinstance(count, int) else 1,
+        "labels": _labels(_map(resource, "labelSelector")),
+        "partition": _plain(_map(resource, "partition")) or None,
+    }
 
 
 def check_update(root: Reader, old: Standing, around: Surroundings) -> None:
@@ -77,7 +80,7 @@ def check_update(root: Reader, old: Standing, around: Surroundings) -> None:
 
 def _check_tuning(root: Reader, new: Standing, old: Standing) -> None:
     way_out = "give the Workspace a new name"
-    if new.fixed.preset != old.fixed.preset:
+    if new.fixed["preset"] != old.fixed["preset"]:
         root.refuse("tuning.preset", f"Preset cannot be changed: {way_out}")
     if new.method != old.method:
         root.refuse("tuning.method", f"Method cannot be changed: {way_out}")
@@ -86,16 +89,16 @@ def _check_tuning(root: Reader, new: Standing, old: Standing) -> None:
         root.refuse("tuning.input.name", text)
 
 
-def _check_resource(root: Reader, new: Fixed, old: Fixed, around: Surroundings) -> None:
-    if new.count != old.count:
-        root.refuse("resource.count", f"field is immutable: it is {old.count}")
-    if new.partition != old.partition:
+def _check_resource(root: Reader, new: Part, old: Part, around: Surroundings) -> None:
+    if new["count"] != old["count"]:
+        root.refuse("resource.count", f"field is immutable: it is {old['count']}")
+    if new["partition"] != old["partition"]:
         root.refuse("resource.partition", "field is immutable")
-    if new.labels is None or old.labels is None:
+    if new["labels"] is None or old["labels"] is None:
         root.refuse("resource.labelSelector", "Only allow matchLabels or 'IN' matchExpression with one value")
-    elif new.labels != old.labels:
+    elif new["labels"] != old["labels"]:
         root.refuse("resource.labelSelector", "field is immutable")
-    _check_instance_type(root, new.instance_type, old.instance_type, around)
+    _check_instance_type(root, new["instance_type"], old["instance_type"], around)
 
 
 def _check_instance_type(root: Reader, new: str, old: str, around: Surroundings) -> None:
