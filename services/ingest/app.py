@@ -28,7 +28,7 @@ from services.ingest.http_guard import read_tokens
 from services.ingest.http_jobs import Jobs
 from services.ingest.http_server import serve
 from services.ingest.idempotency import Idempotency
-from services.ingest.kafka_log import KafkaLog, look
+from services.ingest.kafka_log import LogReader, open_log_reader
 from services.ingest.metrics import Metrics
 from services.ingest.project import Projector
 from services.ingest.read_model import ReadModel, open_read_model
@@ -69,13 +69,13 @@ async def ingest(settings: IngestSettings, lifetime: Lifetime) -> AsyncIterator[
     tokens = read_tokens(settings)
     store = open_store(settings)
     await prove_create_if_absent(store)
-    kafka = await look(settings)
     async with AsyncExitStack() as stack:
+        log_reader = await stack.enter_async_context(open_log_reader(settings))
         producer = await stack.enter_async_context(open_producer(settings, f"lorabus-ingest-{settings.worker}"))
-        model = await stack.enter_async_context(open_read_model(settings.read_model_folder, kafka))
+        model = await stack.enter_async_context(open_read_model(settings.read_model_folder, await log_reader.look()))
         jobs = use_cases(settings, store, producer, model)
         metrics = Metrics()
-        readiness = await stack.enter_async_context(consuming(settings, jobs, producer, kafka, lifetime))
+        readiness = await stack.enter_async_context(consuming(settings, jobs, producer, log_reader, lifetime))
         host, port = settings.http_host_and_port()
         app = build_app(jobs, readiness=readiness, metrics=metrics, tokens=tokens, loopback=is_loopback(host))
         yield await stack.enter_async_context(serve(app, host, port))
@@ -95,13 +95,16 @@ def use_cases(settings: IngestSettings, store: ObjectStore, producer: Producer, 
 
 @asynccontextmanager
 async def consuming(
-    settings: IngestSettings, jobs: Jobs, producer: Producer, kafka: KafkaLog, lifetime: Lifetime
+    settings: IngestSettings, jobs: Jobs, producer: Producer, log_reader: LogReader, lifetime: Lifetime
 ) -> AsyncIterator[Readiness]:
     """Every subscription of ingest, running."""
     broker = build_broker(settings, f"lorabus-ingest-{settings.worker}")
     read = partial(subscribe, broker, handler=handlers.into_read_model(jobs.model, lifetime.fail), group=None)
     following = Following(
-        jobs.model, read(topic=JOBS, title="jobs: read model"), read(topic=EVENTS, title="events: read model")
+        jobs.model,
+        log_reader,
+        read(topic=JOBS, title="jobs: read model"),
+        read(topic=EVENTS, title="events: read model"),
     )
     projector = Projector(producer, jobs.model.rows, following.catch_up_rows)
     memberships = {
@@ -129,7 +132,7 @@ async def consuming(
         raise unreachable(settings, error) from error
     try:
         following.resume()
-        async with background("read model", following.catch_up_with(kafka), lifetime):
+        async with background("read model", following.catch_up_with(await log_reader.look()), lifetime):
             yield Readiness(memberships, following, jobs.acceptance.store)
     finally:
         await broker.stop()

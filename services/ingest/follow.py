@@ -1,13 +1,13 @@
 """The read model's consumers: where they start, and when they have read what there was."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.topics import EVENTS, JOBS
-from services.ingest.kafka_log import KafkaLog
+from services.ingest.kafka_log import KafkaLog, LogReader
 from services.ingest.read_model import ReadModel
 
 PATIENCE_SECONDS = 2.0
@@ -16,9 +16,9 @@ PATIENCE_SECONDS = 2.0
 class Following:
     """Two subscribers without a group that read the jobs and the events topic whole."""
 
-    def __init__(self, model: ReadModel, jobs: Any, events: Any) -> None:
+    def __init__(self, model: ReadModel, log: LogReader, jobs: Any, events: Any) -> None:
         """Take FastStream's subscribers."""
-        self._model = model
+        self._model, self._log = model, log
         self._subscribers: Mapping[str, Any] = {JOBS.name: jobs, EVENTS.name: events}
         self.caught_up = False
 
@@ -35,13 +35,12 @@ class Following:
                 await self._reach(*place, end)
         self.caught_up = True
 
-    async def catch_up_rows(self, partition: int) -> None:
-        """Return once every row of the partition that is written by now is in the read model."""
-        consumer, place = self._consumer(JOBS.name), TopicPartition(JOBS.name, partition)
-        begin = (await consumer.beginning_offsets([place]))[place]
-        end = (await consumer.end_offsets([place]))[place]
-        if end > begin:
-            await self._reach(JOBS.name, partition, end)
+    async def catch_up_rows(self, partitions: Collection[int]) -> None:
+        """Return once every row of these partitions that is written by now is in the read model."""
+        begins, ends = await self._log.offsets((JOBS.name, partition) for partition in partitions)
+        for place, end in ends.items():
+            if end > begins[place]:
+                await self._reach(*place, end)
 
     async def _reach(self, topic: str, partition: int, end: int) -> None:
         place = TopicPartition(topic, partition)

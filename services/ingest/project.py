@@ -5,7 +5,7 @@ has read all that was written about it, and only what it folded itself comes aft
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from pydantic import ValidationError
 
@@ -17,7 +17,7 @@ from services.common.kafka.producer import Producer
 from services.ingest.events import row_envelope
 
 RowsOf = Callable[[Sequence[str]], Awaitable[dict[str, JobRow]]]
-CatchUp = Callable[[int], Awaitable[None]]
+CatchUp = Callable[[Collection[int]], Awaitable[None]]
 MAX_ROWS = 20_000
 
 
@@ -25,7 +25,7 @@ class Projector:
     """Folds batches of events. A repeated batch changes nothing, for a row knows what it has seen."""
 
     def __init__(self, producer: Producer, rows_of: RowsOf, catch_up: CatchUp) -> None:
-        """`catch_up(partition)` returns once the read model has every row of the partition."""
+        """`catch_up(partitions)` returns once the read model has every row of theirs."""
         self._producer, self._rows_of, self._catch_up = producer, rows_of, catch_up
         self._rows: dict[str, JobRow] = {}
         self._owned: set[int] = set()
@@ -48,9 +48,10 @@ class Projector:
             self._owned.clear()
 
     async def _take_over(self, partitions: set[int]) -> None:
-        for partition in partitions - self._owned:
-            await self._catch_up(partition)
-            self._owned.add(partition)
+        new = partitions - self._owned
+        if new:
+            await self._catch_up(new)
+            self._owned |= new
 
     async def _known(self, job_ids: set[str]) -> dict[str, JobRow]:
         await self._shrink()
