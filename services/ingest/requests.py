@@ -116,9 +116,11 @@ def _object(value: bytes | None) -> tuple[dict[str, object], str | None]:
 def _leniently(value: bytes, error: DocumentError) -> object:
     """Read JSON that breaks our rules (a key twice, a control character), to know whom to answer."""
     try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
+        data = orjson.loads(value)
+        orjson.dumps(data)  # It refuses what is nested so deep that nobody could write it down again.
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         raise EnvelopeError(f"data is not JSON: {error}") from error
+    return data
 
 
 def _claims_to_be_event(record: ConsumerRecord) -> bool:
