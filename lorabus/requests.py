@@ -46,7 +46,11 @@ def _request(workspace: object, bundle: Bundle, file: str, rerun: str | None) ->
     wanted = tuning.get("config") if isinstance(tuning, Mapping) else None
     carried = {name: data for name, data in bundle.config_maps_for(workspace).items() if name == wanted}
     name = identity_of(workspace)[1] or "Workspace"
-    data = {"workspace": dict(workspace), "configMaps": carried, **({"rerun": rerun} if rerun else {})}
+    data: dict[str, object] = {
+        "workspace": dict(workspace),
+        "configMaps": carried,
+        **({"rerun": rerun} if rerun else {}),
+    }
     _check(data, f"{file}: {name}")
     return Request(name, data)
 

@@ -126,13 +126,16 @@ def generate(
     target: Annotated[str, typer.Argument(metavar="JOB-or-DIR", help="A job that succeeded, or a pulled adapter.")],
     prompt: Annotated[str, typer.Option(metavar="TEXT", help="What to ask.")],
     base: Annotated[bool, typer.Option("--base", help="Answer without the adapter.")] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Go on from the text, without a chat template; a job is known to need it.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Ask the base model with the adapter, to see what was learned."""
     find_servers()
     from lorabus.cli.generate import generate as run  # noqa: PLC0415
 
-    leave(run(target, prompt, base=base, as_json=as_json))
+    leave(run(target, prompt, base=base, plain=plain, as_json=as_json))
 
 
 @app.command(epilog="Example: lorabus up --profile stack --detach")
@@ -167,6 +170,7 @@ def status(as_json: JsonOption = False) -> None:
 @app.command(epilog="Example: lorabus demo")
 def demo(as_json: JsonOption = False) -> None:
     """Tune, publish, pull back and ask: the main job from start to end."""
+    quiet_logs()
     from lorabus.cli.demo import demo as run  # noqa: PLC0415
 
     leave(run(as_json=as_json))

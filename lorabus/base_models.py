@@ -1,0 +1,59 @@
+"""Where the weights of an adapter's base model are on this machine."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from lorabus.faults import BadInput
+from schemas.presets import Preset, find_preset, presets
+from services.common.object_store import open_store
+from services.common.settings import Settings
+
+CONFIG = "adapter_config.json"
+NEEDED = ("config.json", "tokenizer.json")
+
+
+def base_model_of(adapter: Path, settings: Settings) -> Path:
+    """The folder of the base model that the adapter was made for."""
+    try:
+        named = json.loads((adapter / CONFIG).read_bytes())["base_model_name_or_path"]
+    except OSError as error:
+        raise BadInput(f"{adapter} is no adapter: {CONFIG}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{adapter / CONFIG} does not name its base model") from error
+    return base_model(str(named), settings)
+
+
+def base_model(repository: str, settings: Settings) -> Path:
+    """The folder of a repository's weights: below `LORABUS_MODELS`, or copied from the store once."""
+    preset = _preset(repository)
+    name = preset.name.replace("/", "--")
+    folder = Path(settings.models) / name
+    if "://" in settings.models:
+        folder = settings.home / "models-cache" / name / preset.revision
+        if not _complete(folder):
+            asyncio.run(_copy(f"models/{name}/", folder, settings))
+    if not _complete(folder):
+        raise BadInput(f"the base model {repository} is not on this machine: put its files into {folder}")
+    return folder
+
+
+def _preset(repository: str) -> Preset:
+    """The preset with this repository, by which its folder is called; any other model is called by itself."""
+    known = next((preset for preset in presets().values() if preset.repository == repository), None)
+    found = known or find_preset(repository)
+    if not isinstance(found, Preset):
+        raise BadInput(f"{repository!r} is no base model that lorabus could know")
+    return found
+
+
+def _complete(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in NEEDED) and any(folder.glob("*.safetensors"))
+
+
+async def _copy(prefix: str, folder: Path, settings: Settings) -> None:
+    store = open_store(settings)
+    for key in await store.list(prefix):
+        path = folder / key[len(prefix) :]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        await store.download(key, path)
