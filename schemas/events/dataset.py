@@ -50,6 +50,12 @@ class TokenCounts(Wire):
     max: int
 
 
+class PreviewRow(Wire):
+    """A row as the model sees it: stretches of text that are trained on (true) or only read (false), in turn."""
+
+    stretches: list[tuple[bool, str]]
+
+
 class DatasetChecked(EventData):
     """What the rows are, told before a model is loaded. `problems` is cut at a limit, `problemCount` is not."""
 
@@ -64,6 +70,7 @@ class DatasetChecked(EventData):
     dropped: int = 0
     duplicates: int = 0
     overlap: int = 0
+    preview: list[PreviewRow] = Field(default_factory=list)
     planned_steps: int
     memory_bytes: tuple[int, int] | None = Field(default=None, description="Low and high estimate.")
     time_seconds: float | None = None

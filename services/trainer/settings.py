@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from services.trainer.stage.settings import StagingSettings
+from services.trainer.dataset.settings import DatasetSettings
 
 
-class TrainerSettings(StagingSettings):
+class TrainerSettings(DatasetSettings):
     """Settings of the trainer."""
 
     max_attempts: int = Field(default=3, ge=1, description="Attempts of a job before AttemptsExhausted.")

@@ -70,8 +70,6 @@ def _message(item: object, pointer: str) -> Message:
     if calls:
         message["tool_calls"] = calls
     message.update({name: item[name] for name in _KEPT if isinstance(item.get(name), str)})
-    if role == "assistant" and item.get("weight") in (0, 0.0) and item.get("weight") is not None:
-        message["weight"] = 0
     return message
 
 

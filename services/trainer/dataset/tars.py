@@ -44,7 +44,7 @@ def _members(file: IO[bytes]) -> Iterator[tuple[str, bytes | None]]:
     tail = _Tail(file)
     with tarfile.open(fileobj=cast("IO[bytes]", tail), mode="r|") as archive:
         for number, member in enumerate(archive):
-            archive.members = []  # tarfile remembers every member; a million of them would fill the memory.
+            archive.members = []  # type: ignore[attr-defined]  # tarfile remembers every member; a million of them would fill the memory.
             if number >= MAX_MEMBERS:
                 raise tarfile.ReadError(f"more than {MAX_MEMBERS} members")
             if not member.isreg() or member.name.rpartition("/")[2].startswith("."):

@@ -1,0 +1,198 @@
+"""Reads, checks and tokenises every row of a dataset, shuffles and splits it: the work of the checking process."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice, pairwise
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from schemas.events.dataset import PreviewRow
+from schemas.failures import Reason
+from services.common.errors import UserError
+from services.trainer.dataset.census import Census, Numbers, fingerprint, split
+from services.trainer.dataset.formats import find_format
+from services.trainer.dataset.lines import Found
+from services.trainer.dataset.problems import Code, Fault, Problems
+from services.trainer.dataset.reading import read_rows
+from services.trainer.dataset.request import CheckFailed, CheckRequest, CheckResult, DataFile, Rules
+from services.trainer.dataset.rows import Row, to_row
+from services.trainer.dataset.select import select
+from services.trainer.dataset.shapes import Columns, find_columns, first_columns
+from services.trainer.tokens import EVAL, NOT_TRAINED, TRAIN, TokenisedRow, Tokens, TokenWriter
+
+LOOKED_AT = 100
+ROWS_A_BATCH = 512
+PREVIEW_ROWS, PREVIEW_TEXT = 3, 2000
+_ALL = "all.arrow"
+
+
+class Encoder(Protocol):
+    """Rows to tokens with labels."""
+
+    def encode(self, rows: Sequence[Row], origins: Sequence[int]) -> list[TokenisedRow | Fault]:
+        """In the same order; whole rows, however long."""
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Tokens as a person reads them."""
+
+
+def check(request: CheckRequest, encoder: Encoder) -> CheckResult | CheckFailed:
+    """Writes `train.arrow` and, when there is something to evaluate with, `eval.arrow`."""
+    return _Check(request, encoder).run()
+
+
+class _Check:
+    def __init__(self, request: CheckRequest, encoder: Encoder) -> None:
+        self._request = request
+        self._rules: Rules = request.rules
+        self._encoder = encoder
+        self._problems = Problems(request.rules.problem_limit)
+        self._census = Census()
+        self._seen = 0
+        self._truncated = 0
+        self._formats: list[str] = []
+
+    def run(self) -> CheckResult | CheckFailed:
+        everything = self._request.out / _ALL
+        try:
+            with TokenWriter(everything) as writer:
+                for file in select(self._request.files, self._rules.dataset.dataset_path):
+                    self._file(file, writer)
+            self._judge()
+            return self._result(everything)
+        except UserError as error:
+            return self._failed(error)
+        finally:
+            everything.unlink(missing_ok=True)
+
+    def _file(self, file: DataFile, writer: TokenWriter) -> None:
+        kind = find_format(file.name, file.path, self._rules.dataset.dataset_extension)
+        rows = read_rows(file.name, file.path, kind)
+        first = list(islice(rows, LOOKED_AT))
+        if not first:
+            return
+        columns = self._columns(file, first)
+        self._formats.append(f"{kind} {columns.shape}" if columns else str(kind))
+        for batch in _batches(chain(first, rows)):
+            self._batch(file.name, batch, columns, writer)
+
+    def _columns(self, file: DataFile, first: Sequence[Found]) -> Columns | None:
+        """None when no row could be read at all: what stands in the way is told row by row."""
+        seen = first_columns(row for _, row in first)
+        if not seen and any(isinstance(row, Fault) for _, row in first):
+            return None
+        return find_columns(file.name, seen, self._rules.dataset, self._rules.text_field)
+
+    def _batch(self, name: str, batch: Sequence[Found], columns: Columns | None, writer: TokenWriter) -> None:
+        self._seen += len(batch)
+        good: list[tuple[int, Row]] = []
+        for line, value in batch:
+            row = to_row(value, columns) if columns else value
+            if isinstance(row, Fault):
+                self._problems.add(name, line, row)
+            else:
+                good.append((line, row))  # type: ignore[arg-type]
+        first = len(self._census)
+        encoded = self._encoder.encode([row for _, row in good], range(first, first + len(good)))
+        for (line, row), tokens in zip(good, encoded, strict=True):
+            self._keep(name, line, row, tokens, writer)
+
+    def _keep(self, name: str, line: int, row: Row, tokens: TokenisedRow | Fault, writer: TokenWriter) -> None:
+        if isinstance(tokens, Fault):
+            self._problems.add(name, line, tokens)
+            return
+        limit = self._rules.max_length
+        cut = TokenisedRow(tokens.input_ids[:limit], tokens.labels[:limit], len(self._census))
+        trained = cut.trained
+        too_long = len(tokens.input_ids) > limit
+        self._truncated += too_long
+        if trained == 0:
+            why = f"nothing is left to train on within max_length {limit}" if too_long else "no token is trained on"
+            self._problems.add(name, line, Fault(Code.NOTHING_TO_TRAIN, why))
+            return
+        self._census.add(len(cut.input_ids), trained, fingerprint(row))
+        writer.add(cut)
+
+    def _judge(self) -> None:
+        """Raise what makes the dataset as a whole unusable."""
+        if self._seen == 0:
+            names = ", ".join(file.name for file in self._request.files[:5])
+            raise UserError(Reason.DATASET_EMPTY, f"{names}: there is no row in it")
+        bad, first = self._problems.count, self._problems.first(3)
+        if bad == self._seen and set(self._problems.codes) == {Code.NOTHING_TO_TRAIN}:
+            raise UserError(
+                Reason.NOTHING_TO_TRAIN, f"none of {bad} rows has a token that would be trained on: {first}"
+            )
+        if bad > self._seen * self._rules.bad_share or bad == self._seen:
+            raise UserError(
+                Reason.DATASET_INVALID,
+                f"{bad} of {self._seen} rows cannot be used, more than {self._rules.bad_share:.0%}: {first}",
+            )
+
+    def _result(self, everything: Path) -> CheckResult:
+        dataset = self._rules.dataset
+        train, evaluation = split(
+            len(self._census), dataset.train_test_split, shuffle=dataset.shuffle_dataset, seed=dataset.shuffle_seed
+        )
+        tokens = Tokens(everything)
+        train_tokens, train_trained_tokens = self._census.sums(train)
+        files = {TRAIN: _write(tokens, train, self._request.out / TRAIN)}
+        if len(evaluation):
+            files[EVAL] = _write(tokens, evaluation, self._request.out / EVAL)
+        return CheckResult(
+            format=", ".join(dict.fromkeys(self._formats)),
+            rows=len(train),
+            eval_rows=len(evaluation),
+            problems=self._problems.shown,
+            problem_count=self._problems.count,
+            tokens=self._census.tokens(),
+            train_tokens=train_tokens,
+            train_trained_tokens=train_trained_tokens,
+            truncated=self._truncated,
+            dropped=self._problems.count,
+            duplicates=self._census.duplicates(),
+            overlap=self._census.overlap(train, evaluation),
+            preview=[self._preview(tokens, number) for number in train[:PREVIEW_ROWS]],
+            files=files,
+        )
+
+    def _preview(self, tokens: Tokens, number: int) -> PreviewRow:
+        ids, labels = tokens.row(int(number))
+        stretches: list[tuple[bool, str]] = []
+        edges = [0, *(np.flatnonzero(np.diff(labels != NOT_TRAINED)) + 1).tolist(), len(ids)]
+        left = PREVIEW_TEXT
+        for start, end in pairwise(edges):
+            text = self._encoder.text(ids[start : min(end, start + left)].tolist())[:left]
+            left -= len(text)
+            if text:
+                stretches.append((bool(labels[start] != NOT_TRAINED), text))
+        return PreviewRow(stretches=stretches)
+
+    def _failed(self, error: UserError) -> CheckFailed:
+        return CheckFailed(
+            reason=error.reason,
+            message=error.message,
+            problems=self._problems.shown,
+            problem_count=self._problems.count,
+        )
+
+
+def _write(tokens: Tokens, rows: Numbers, path: Path) -> int:
+    """Copy rows in this order; the size of the file."""
+    with TokenWriter(path) as writer:
+        for number in rows.tolist():
+            ids, labels = tokens.row(number)
+            writer.add(TokenisedRow(ids, labels, number))  # type: ignore[arg-type]
+    return path.stat().st_size
+
+
+def _batches(found: Iterable[Found]) -> Iterator[list[Found]]:
+    batch: list[Found] = []
+    for item in found:
+        batch.append(item)
+        if len(batch) >= ROWS_A_BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
