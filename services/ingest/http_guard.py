@@ -6,6 +6,7 @@ tokens are set, everything but the two health checks needs one.
 """
 
 import hmac
+import re
 from collections.abc import Iterable
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
@@ -21,6 +22,7 @@ from services.ingest.settings import IngestSettings, is_loopback
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 COOKIE = "lorabus_token"
+_HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[^:\[\]]+))(?::\d{1,5})?")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -96,10 +98,8 @@ def _from_elsewhere(headers: Headers, host: str) -> bool:
 
 
 def _host_name(host: str) -> str:
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+    found = _HOST.fullmatch(host)
+    return (found["name"] or found["address"]).lower() if found else ""
 
 
 def _lines(file: Path) -> list[str]:

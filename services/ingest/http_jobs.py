@@ -1,7 +1,6 @@
 """`/v1/jobs`: submit, list, show, cancel."""
 
 import base64
-import binascii
 import hashlib
 from dataclasses import dataclass
 from typing import Annotated
@@ -149,7 +148,7 @@ def _place(cursor: str | None) -> tuple[str, str] | None:
     if cursor is None:
         return None
     try:
-        created_at, _, job_id = base64.urlsafe_b64decode(cursor).decode().partition(" ")
-    except (binascii.Error, UnicodeError) as error:
+        created_at, job_id = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().split(" ")
+    except ValueError as error:
         raise ProblemError(422, "Bad cursor", "cursor must be `next` of the page before", problems=[]) from error
     return created_at, job_id

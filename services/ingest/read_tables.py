@@ -103,7 +103,7 @@ def save(
                 values = (job.job_id, job.namespace, job.name, job.state, job.created_at, job.version, job.row)
                 connection.execute(_SAVE_JOB, values)
         connection.executemany(
-            "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO events VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             ((event.partition, event.offset, event.job_id, event.event_id, event.data) for event in events),
         )
         places = ((topic, partition, following) for (topic, partition), following in positions.items())
