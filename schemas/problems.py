@@ -25,13 +25,10 @@ class Findings:
 
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    left_out: int = 0
 
     def refuse(self, path: str, message: str) -> None:
-        if len(self.problems) < MAX_REPORTED:
+        if not self.full:
             self.problems.append(Problem(path, message))
-        else:
-            self.left_out += 1
 
     def warn(self, message: str) -> None:
         if len(self.warnings) < MAX_REPORTED and message not in self.warnings:
@@ -43,8 +40,8 @@ class Findings:
 
     def all_problems(self) -> Iterator[Problem]:
         yield from self.problems
-        if self.left_out:
-            yield Problem("", f"{self.left_out} more problems are not listed: repair these first")
+        if self.full:
+            yield Problem("", f"no more than {MAX_REPORTED} problems are listed: repair these first")
 
 
 def nearest(name: object, known: Iterable[str]) -> str | None:

@@ -46,7 +46,7 @@ class Place:
 
 def read_section(values: Mapping[Any, object], place: Place) -> Values | None:
     """The fields that are set, each with its type. None when one is wrong, which then stands in `findings`."""
-    before = len(place.findings.problems) + place.findings.left_out
+    before = len(place.findings.problems)
     made: Values = {}
     for given, value in values.items():
         if place.findings.full:
@@ -60,12 +60,10 @@ def read_section(values: Mapping[Any, object], place: Place) -> Values | None:
             made[field] = _typed(field, value, place)
         elif value:
             made[field] = SWITCHES[given]
-    if len(place.findings.problems) + place.findings.left_out > before:
+    if len(place.findings.problems) > before:
         return None
-    own = config_fields()[place.section]
-    return {
-        field: value for field, value in made.items() if field in own or not _is_default(field, value, place.section)
-    }
+    own, library = config_fields()[place.section], library_fields().get(place.section, {})
+    return {field: value for field, value in made.items() if field in own or value != library[field]["default"]}
 
 
 def with_defaults(section: str, values: Values) -> Values:
@@ -98,23 +96,23 @@ def _refused(field: str, value: object, place: Place) -> bool:
     reason = REFUSED[place.section].get(field)
     if reason is None:
         return False
-    if not _is_default(field, value, place.section):
+    if not _asks_nothing(field, value, place.section):
         place.refuse(field, f"{place.section}.{field} is not taken: {reason}")
     return True
 
 
 def _left_out(field: str, value: object, place: Place) -> bool:
     reason = IGNORED[place.section].get(field) or DROPPED[place.section].get(field)
-    if reason is not None and not (field in IGNORED[place.section] and _is_default(field, value, place.section)):
+    if reason is not None and not (field in IGNORED[place.section] and _asks_nothing(field, value, place.section)):
         place.warn(field, f"has no effect: {reason}")
     return reason is not None
 
 
-def _is_default(field: str, value: object, section: str) -> bool:
-    """Null, false and empty values ask for nothing."""
+def _asks_nothing(field: str, value: object, section: str) -> bool:
+    """Null is nothing; so are false and empty values, unless the default says more."""
     table = library_fields().get(section, {}).get(field, {})
     default = _KAITO_DEFAULTS.get(section, {}).get(field, table.get("default"))
-    return value == default or (not default and value in (None, False, "", [], {}))
+    return value is None or value == default or (not default and value in (False, "", [], {}))
 
 
 def _typed(field: str, value: object, place: Place) -> object:

@@ -7,6 +7,7 @@ from typing import Any
 
 from schemas.admission.config_map import PATH, ConfigFindings, Sections, read_config_map
 from schemas.admission.fields_together import check_together
+from schemas.admission.meanings import read_chat_template, read_dataset_extension, read_dataset_path
 from schemas.admission.modules import resolve_modules
 from schemas.admission.sections import Place, Values, read_section, with_defaults
 from schemas.admission.surroundings import Surroundings
@@ -61,6 +62,11 @@ def read_training(asked: Asked, around: Surroundings, findings: Findings) -> Tra
 
 def _check_sections(made: dict[str, Values], preset: Preset | None, findings: Findings) -> None:
     """What can be said of the sections that are right in themselves. Puts the model's modules into LoraConfig."""
+    if "ModelConfig" in made:
+        read_chat_template(made["ModelConfig"], preset, _place("ModelConfig", findings))
+    if "DatasetConfig" in made:
+        read_dataset_path(made["DatasetConfig"], _place("DatasetConfig", findings))
+        read_dataset_extension(made["DatasetConfig"], _place("DatasetConfig", findings))
     if "TrainingArguments" in made and "DatasetConfig" in made:
         arguments = with_defaults("TrainingArguments", made["TrainingArguments"])
         check_together(arguments, with_defaults("DatasetConfig", made["DatasetConfig"]), preset, findings)

@@ -1,0 +1,63 @@
+"""Target modules against what architectures really have: fused projections above all."""
+
+from collections.abc import Callable
+
+import pytest
+
+from schemas.admission import Verdict
+
+Judge = Callable[..., Verdict]
+SPLIT = "[q_proj, k_proj, v_proj, o_proj, gate_proj, down_proj, up_proj]"
+
+
+@pytest.fixture
+def targeted(judge: Judge) -> Callable[[str, str], Verdict]:
+    def judge_modules(preset: str, modules: str) -> Verdict:
+        text = f"training_config: {{LoraConfig: {{target_modules: {modules}}}}}"
+        return judge({"tuning.preset": {"name": preset}}, training_config=text)
+
+    return judge_modules
+
+
+@pytest.mark.parametrize(
+    ("preset", "modules", "expected"),
+    [
+        ("phi-3-mini-4k-instruct", "null", ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")),
+        ("phi-3-mini-4k-instruct", SPLIT, ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")),
+        ("phi-4-mini-instruct", "[qkv_proj, o_proj]", ("qkv_proj", "o_proj")),
+        ("phi-4", "[self_attn.q_proj]", ("self_attn.qkv_proj",)),
+        ("falcon-7b", "query_key_value", ("query_key_value",)),
+        ("falcon-40b", "null", ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")),
+        ("phi-2", "null", ("q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2")),
+        ("tiny", "'q_proj, v_proj'", ("q_proj", "v_proj")),
+        ("tiny", "[lm_head]", ("lm_head",)),
+        ("tiny", "all-linear", "all-linear"),
+        ("org/model", "[anything]", ("anything",)),
+        ("org/model", "null", None),
+    ],
+)
+def test_modules_that_are_tuned(
+    targeted: Callable[[str, str], Verdict], preset: str, modules: str, expected: object
+) -> None:
+    spec = targeted(preset, modules).spec
+    assert spec is not None
+    assert spec.config.lora.target_modules == expected
+
+
+def test_a_module_that_is_part_of_a_fused_one_is_said(targeted: Callable[[str, str], Verdict]) -> None:
+    warnings = targeted("phi-4", SPLIT).warnings
+    assert [text for text in warnings if "computes q_proj, k_proj, v_proj, gate_proj, up_proj together" in text]
+
+
+def test_modules_of_which_the_model_has_none_are_refused(targeted: Callable[[str, str], Verdict]) -> None:
+    problems = targeted("falcon-7b", "[query_key_values, c_attn]").problems
+    assert [problem.path for problem in problems] == ["tuning.config.training_config.LoraConfig.target_modules"]
+    assert "Target modules query_key_values, c_attn not found in falcon-7b" in problems[0].message
+    assert "did you mean 'query_key_value'" in problems[0].message
+
+
+def test_modules_of_which_the_model_has_some_pass_with_a_warning(targeted: Callable[[str, str], Verdict]) -> None:
+    verdict = targeted("tiny", "[q_proj, c_attn]")
+    assert verdict.spec is not None
+    assert verdict.spec.config.lora.target_modules == ("q_proj",)
+    assert [text for text in verdict.warnings if "c_attn not found in tiny" in text]
