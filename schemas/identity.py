@@ -6,11 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from schemas.field_tables import config_fields
+
 if TYPE_CHECKING:
     from schemas.workspace import ResolvedSpec
 
 _ID_DIGITS = 12
 _MAX_LABEL = 63
+_LABEL = rf"[a-z0-9](?:[a-z0-9-]{{0,{_MAX_LABEL - 2}}}[a-z0-9])?"
 _DEFAULT_NAMESPACE = "default"
 _EXACT_FLOATS = 2.0**53
 
@@ -18,9 +21,17 @@ _EXACT_FLOATS = 2.0**53
 def canonical(spec: "ResolvedSpec") -> bytes:
     """One spelling for each spec: sorted keys, no blanks, whole numbers without a fraction (as RFC 8785 has it).
 
-    Left out is what cannot change the result: what was set and what was a default, and the resources asked for.
+    Left out is what cannot change the result: who set a value, the resources asked for, and values of the
+    configuration that are its defaults, so that a release with one more field gives the same ids.
     """
     plain = spec.model_dump(mode="json", exclude={"fixed": True, "config": {"given"}})
+    for name, section in plain["config"].items():
+        defaults = config_fields()[name]
+        plain["config"][name] = {
+            field: value
+            for field, value in section.items()
+            if field not in defaults or value != defaults[field]["default"]
+        }
     return canonical_json(plain)
 
 
@@ -39,6 +50,11 @@ def job_id(spec: "ResolvedSpec", *, nonce: str | None = None) -> str:
     if nonce is not None:
         content += b"\n" + nonce.encode("utf-8", "surrogatepass")
     return f"{spec.namespace}.{spec.name}.{hashlib.sha256(content).hexdigest()[:_ID_DIGITS]}"
+
+
+def is_job_id(text: str) -> bool:
+    """True for what `job_id` makes: safe in keys, paths and addresses."""
+    return re.fullmatch(rf"{_LABEL}\.{_LABEL}\.[0-9a-f]{{{_ID_DIGITS}}}", text) is not None
 
 
 def rejected_job_id(raw: object) -> str:

@@ -9,9 +9,9 @@ from faststream.kafka.message import KafkaMessage
 from pydantic import ValidationError
 
 from schemas.events.training import AdapterTrained
+from schemas.identity import is_job_id
 from services.common.kafka.consume import PASSING, Consumption, Received
 from services.common.kafka.dead_letters import DeadLetters, Unreadable
-from services.publisher.plan import is_job_id
 from services.publisher.publish import Publisher
 from services.publisher.work import Work
 

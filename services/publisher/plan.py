@@ -17,7 +17,6 @@ from services.publisher.manifest import MODEL_NAME
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 """What KAITO takes into an image, under `/data`; PEFT's own names."""
-_JOB_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\.[a-z0-9][a-z0-9-]{0,62}\.[0-9a-f]{12}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
 
 
@@ -39,11 +38,6 @@ class VolumeTarget:
 
 
 Target = RegistryTarget | VolumeTarget
-
-
-def is_job_id(text: str) -> bool:
-    """True for `<namespace>.<name>.<12 hex>`, which is safe in keys and paths."""
-    return _JOB_ID.fullmatch(text) is not None
 
 
 def target(spec: ResolvedSpec, job_id: str, volumes_dir: Path, host_paths: tuple[Path, ...]) -> Target:

@@ -19,7 +19,7 @@ from schemas.events.job import JobCancelled, JobFailed, JobSucceeded
 from schemas.failures import Reason
 from schemas.records import AdapterManifest, ResultRecord, SpecRecord
 from services.common.ending import end_job, read_result
-from services.common.errors import JobError, LorabusError, UserError, WorldError
+from services.common.errors import JobError, LorabusError, WorldError
 from services.common.journal import Journal, Publish
 from services.common.kafka.dead_letters import Unreadable
 from services.common.object_store import ObjectStore
@@ -119,8 +119,9 @@ class Publisher:
 
     async def _patiently(self, attempt: Callable[[], Awaitable[tuple[Image, str]]]) -> tuple[Image, str]:
         """Try again while the world is at fault, for `retry_seconds`."""
+        timeout, attempts = self.retry_seconds or None, None if self.retry_seconds else 1
         async for one in stamina.retry_context(
-            on=self._passing, attempts=None, timeout=self.retry_seconds, wait_initial=1, wait_max=30
+            on=self._passing, attempts=attempts, timeout=timeout, wait_initial=1, wait_max=30
         ):
             with one:
                 return await attempt()
@@ -149,7 +150,7 @@ class Publisher:
 def failure(error: JobError) -> dict[str, object]:
     """The data of `job.failed`."""
     hint = ""
-    if not isinstance(error, UserError):
+    if error.reason in _PASSING:
         hint = "; the adapter stays in the object store, and the same request publishes it without training again"
     return {
         "reason": error.reason.value,

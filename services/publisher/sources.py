@@ -172,4 +172,4 @@ def _framer(compression: Compression) -> Framer:
 
 
 def _damaged(store: ObjectStore, file: StoredFile, what: str) -> WorldError:
-    return WorldError(Reason.STORE_UNAVAILABLE, f"{file.key} in the object store {store.address} {what}")
+    return WorldError(Reason.INTERNAL, f"{file.key} in the object store {store.address} {what}")

@@ -28,15 +28,15 @@ class Layout:
         self._folder = folder
         self.host = str(folder)
 
-    async def image(self, name: str | None) -> tuple[Manifest, str]:
-        """Read an image by tag or digest (without one: the only one, or the newest) and give its digest."""
+    async def image(self, name: str = "") -> tuple[Manifest, str]:
+        """Read an image by tag or digest (without one: the newest) and give its digest."""
         try:
             index = Index.read(await asyncio.to_thread(self._file, "index.json"))
             chosen = _choose(index, name)
             while chosen is not None and chosen.media_type in INDEX_TYPES:
                 chosen = Index.read(await self.small_blob(chosen)).choose()
             if chosen is None:
-                raise NotFound(self.host, f"the layout has no image {name or ''}".rstrip())
+                raise NotFound(self.host, f"the layout has no image {name}".rstrip())
             return Manifest.read(await self.small_blob(chosen)), chosen.digest
         except ValueError as error:
             raise RegistryRefused(self.host, f"is no OCI image layout: {error}") from None
@@ -72,8 +72,8 @@ class Layout:
         return path.read_bytes()
 
 
-def _choose(index: Index, name: str | None) -> Descriptor | None:
-    if name is None:
+def _choose(index: Index, name: str) -> Descriptor | None:
+    if not name:
         return index.manifests[-1] if index.manifests else None
     named = [entry for entry in index.manifests if name in ((entry.annotations or {}).get(REF_NAME), entry.digest)]
     return named[-1] if named else None

@@ -191,7 +191,7 @@ async def open_repository(
     insecure: Collection[str] = (),
     ca_file: Path | None = None,
     also_pull: Collection[str] = (),
-    tries: int = 5,
+    tries: int = 4,
     silence_seconds: float = 60.0,
 ) -> AsyncIterator[Repository]:
     """Open the repository that a reference names. Nothing is sent yet."""

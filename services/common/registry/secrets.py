@@ -1,12 +1,16 @@
 """Reads the secrets that an operator mounts: `<secrets folder>/<secret>/.dockerconfigjson`."""
 
 import asyncio
+import os
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from schemas.failures import Reason
+from schemas.references import ImageReference
 from services.common.errors import UserError
-from services.common.registry.docker_config import DockerConfig, InvalidDockerConfig, parse_docker_config
+from services.common.registry.docker_config import Credential, DockerConfig, InvalidDockerConfig, parse_docker_config
 
 FILES = (".dockerconfigjson", "config.json", ".dockercfg")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
@@ -36,3 +40,22 @@ def _read(folder: Path) -> DockerConfig:
         if file.is_file():
             return parse_docker_config(file.read_bytes())
     raise FileNotFoundError(folder)
+
+
+async def find_credential(
+    reference: ImageReference, secrets_dir: Path, environ: Mapping[str, str] = os.environ
+) -> Credential | None:
+    """For people at a terminal: Docker's own config first (`DOCKER_CONFIG`), then every secret here that fits."""
+    own = Path(environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
+    return await asyncio.to_thread(_first, own, secrets_dir, reference)
+
+
+def _first(own: Path, secrets_dir: Path, reference: ImageReference) -> Credential | None:
+    folders = sorted(secrets_dir.iterdir()) if secrets_dir.is_dir() else []
+    for folder in (own.parent, *folders):
+        # A broken config of another registry must not stop a pull that needs none of it.
+        with suppress(OSError, InvalidDockerConfig):
+            found = _read(folder).find(reference)
+            if found is not None:
+                return found
+    return None

@@ -3,8 +3,8 @@
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Self
 
@@ -36,7 +36,7 @@ class Transport:
         credential: Credential | None = None,
         *,
         ca_file: Path | None = None,
-        tries: int = 5,
+        tries: int = 4,
         silence_seconds: float = 60.0,
         connections: int = 8,
     ) -> None:
@@ -44,7 +44,7 @@ class Transport:
         self.origin = origin
         self._auth = Authenticator(origin, credential, self._ask)
         self._ca_file = ca_file
-        self._tries = tries
+        self._most_tries = tries
         self._silence = silence_seconds
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
@@ -79,15 +79,19 @@ class Transport:
         tries: int | None = None,
     ) -> Answer:
         """Send until an answer in `ok` comes; any other one is a `RegistryError` that says `what` was wanted."""
-        async for attempt in stamina.retry_context(
-            on=wait, attempts=tries or self._tries, timeout=None, wait_initial=0.2, wait_max=10
-        ):
+        async for attempt in self.tries(tries):
             with attempt:
                 async with self._open(method, url, scope, body, headers or {}) as response:
                     answer = await self._answer(response, limit=MAX_MANIFEST_BYTES)
                 if answer.status not in ok:
                     raise fault(self.origin.host, what, answer, self._auth.secrets)
         return answer
+
+    def tries(self, most: int | None = None) -> AsyncIterable[AbstractContextManager[object]]:
+        """Tries of something that may fail with `RegistryUnavailable`, with growing, random waits between them."""
+        return stamina.retry_context(
+            on=wait, attempts=most or self._most_tries, timeout=None, wait_initial=0.2, wait_max=5
+        )
 
     @asynccontextmanager
     async def stream(

@@ -8,12 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 from urllib.parse import urlencode
 
-import stamina
-
 from services.common.registry.answers import Answer
 from services.common.registry.errors import NotFound, RegistryRefused, RegistryUnavailable
 from services.common.registry.repository import Repository
-from services.common.registry.transport import wait
 
 CHUNK_BYTES = 64 * 1024 * 1024
 SMALL_BYTES = 1024 * 1024
@@ -49,10 +46,17 @@ async def push_blob(
         on_bytes(source.size)
         return False
     upload = _Upload(repository, source, mount_from, on_bytes, chunk_bytes)
-    async for attempt in stamina.retry_context(on=wait, attempts=8, timeout=None, wait_initial=0.2, wait_max=10):
-        with attempt:
-            await upload.go_on()
-    return True
+    while True:
+        try:
+            async for attempt in repository.transport.tries():
+                with attempt:
+                    await upload.go_on()
+        except RegistryUnavailable:
+            # As long as it moves it is worth going on: only the session that is left behind knows how far it is.
+            if not upload.has_moved():
+                raise
+        else:
+            return True
 
 
 class _Upload:
@@ -67,7 +71,7 @@ class _Upload:
         self._on_bytes = on_bytes
         self._chunk_bytes = chunk_bytes
         self._location: str | None = None
-        self._offset = 0
+        self._offset = self._asked_at = 0
 
     async def go_on(self) -> None:
         """Bring the upload to its end from wherever it stands."""
@@ -81,6 +85,12 @@ class _Upload:
             return
         await self._send()
         await self._finish(None)
+
+    def has_moved(self) -> bool:
+        """True when the registry has got on by a useful piece since this was asked last."""
+        moved = self._offset >= self._asked_at + SMALL_BYTES
+        self._asked_at = max(self._offset, self._asked_at)
+        return moved
 
     @property
     def _small(self) -> bool:
@@ -106,6 +116,9 @@ class _Upload:
             self._location = None
             raise RegistryUnavailable(error.host, "has forgotten the upload, it begins anew") from error
         self._offset = _end_of_range(answer.headers.get("Range"), self._repository.host)
+        if self._offset > self._source.size:
+            self._location = None
+            raise RegistryUnavailable(self._repository.host, "says that it has more of the blob than there is")
         self._moved(answer)
 
     async def _send(self) -> None:

@@ -1,0 +1,167 @@
+"""A volume gets an image layout and the plain files: whole or not at all, inside its root, one folder a job."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from lorabus.faults import BadInput
+from lorabus.pulling import pull
+from lorabus.settings import CallerSettings
+from schemas import store_keys
+from schemas.records import CancelRecord
+from schemas.workspace import OutputSpec, VolumeSource
+from services.common.journal import now
+from services.common.object_store import as_json
+from services.common.registry.errors import RegistryRefused
+from tests.component.services.publisher.harness import Bench, make_bench
+from tests.component.services.publisher.jobs import adapter_files, to_claim, trained_job
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return make_bench(tmp_path, publish_retry_seconds=0)
+
+
+def caller(bench: Bench) -> CallerSettings:
+    """A caller whose ingest is not there: the job's own result must do."""
+    return CallerSettings(home=bench.settings.home, http_addr="127.0.0.1:9")
+
+
+def reference_of(bench: Bench) -> str:
+    image = bench.last()["image"]
+    assert isinstance(image, dict)
+    return str(image["reference"])
+
+
+async def test_the_folder_is_an_image_layout_and_an_adapter(bench: Bench) -> None:
+    record = await trained_job(bench.store, to_claim("claim"))
+
+    await bench.publisher().publish(record.job_id, 1)
+
+    folder = bench.settings.volumes_dir / "claim" / record.job_id
+    assert reference_of(bench) == f"oci:{folder}:latest"
+    assert json.loads((folder / "oci-layout").read_text()) == {"imageLayoutVersion": "1.0.0"}
+    index = json.loads((folder / "index.json").read_text())
+    assert index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"] == "latest"
+    for blob in (folder / "blobs" / "sha256").iterdir():
+        assert hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name
+    for name, data in adapter_files().items():
+        assert (folder / name).read_bytes() == data
+    assert sorted(path.name for path in folder.parent.iterdir()) == [record.job_id]
+
+
+async def test_pull_takes_it_by_job_by_reference_and_by_folder(bench: Bench, tmp_path: Path) -> None:
+    record = await trained_job(bench.store, to_claim("claim"))
+    await bench.publisher().publish(record.job_id, 1)
+    folder = bench.settings.volumes_dir / "claim" / record.job_id
+    for number, target in enumerate([record.job_id, reference_of(bench), str(folder), f"{folder}:latest"]):
+        out = tmp_path / f"out{number}"
+        pulled = await pull(target, out, caller(bench))
+        assert {file.name: file.read_bytes() for file in out.iterdir()} == adapter_files()
+        assert {file.path.name: file.size for file in pulled.files} == {
+            name: len(data) for name, data in adapter_files().items()
+        }
+
+
+async def test_a_damaged_layout_is_not_pulled(bench: Bench, tmp_path: Path) -> None:
+    record = await trained_job(bench.store, to_claim("claim"))
+    await bench.publisher().publish(record.job_id, 1)
+    blobs = bench.settings.volumes_dir / "claim" / record.job_id / "blobs" / "sha256"
+    largest = max(blobs.iterdir(), key=lambda path: path.stat().st_size)
+    raw = bytearray(largest.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    largest.write_bytes(raw)
+    with pytest.raises(RegistryRefused, match="damaged"):
+        await pull(record.job_id, tmp_path / "out", caller(bench))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+async def test_a_job_without_an_image_says_its_state(bench: Bench, tmp_path: Path) -> None:
+    record = await trained_job(bench.store, to_claim("claim"))
+    await bench.store.create(store_keys.cancel(record.job_id), as_json(CancelRecord(requested_at=now())))
+    await bench.publisher().publish(record.job_id, 1)
+    with pytest.raises(BadInput, match="cancelled"):
+        await pull(record.job_id, tmp_path / "out", caller(bench))
+
+
+async def test_publishing_again_leaves_a_good_folder_alone_and_mends_a_damaged_one(bench: Bench) -> None:
+    record = await trained_job(bench.store, to_claim("claim"))
+    folder = bench.settings.volumes_dir / "claim" / record.job_id
+    await bench.publisher().publish(record.job_id, 1)
+    born = (folder / "index.json").stat().st_ino
+    await bench.store.delete(store_keys.result(record.job_id))
+    await bench.publisher().publish(record.job_id, 1)
+    assert (folder / "index.json").stat().st_ino == born
+
+    (folder / "adapter_model.safetensors").write_bytes(b"cut")
+    await bench.store.delete(store_keys.result(record.job_id))
+    await bench.publisher().publish(record.job_id, 1)
+    assert (folder / "adapter_model.safetensors").read_bytes() == adapter_files()["adapter_model.safetensors"]
+    assert sorted(path.name for path in folder.parent.iterdir()) == [record.job_id]
+
+
+async def test_a_cancel_during_the_work_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wish comes after the first check, while blobs are written: the one before the rename finds it."""
+    record = await trained_job(bench.store, to_claim("claim"))
+    asked = bench.store.exists
+    answers = iter([False, True])
+
+    async def exists(key: str) -> bool:
+        return next(answers) if key == store_keys.cancel(record.job_id) else await asked(key)
+
+    monkeypatch.setattr(bench.store, "exists", exists)
+    await bench.publisher().publish(record.job_id, 1)
+    assert bench.types()[-1] == "job.cancelled"
+    assert list((bench.settings.volumes_dir / "claim").iterdir()) == []
+
+
+async def test_weights_that_are_not_what_their_manifest_says_are_not_published(bench: Bench) -> None:
+    record = await trained_job(bench.store, to_claim("claim"))
+    key = f"{store_keys.adapter(record.job_id)}adapter_model.safetensors"
+    await bench.store.put(key, adapter_files(seed=8)["adapter_model.safetensors"])
+    await bench.publisher().publish(record.job_id, 1)
+    assert bench.last()["reason"] == "Internal"
+    assert "adapter_model.safetensors" in str(bench.last()["message"])
+    assert list((bench.settings.volumes_dir / "claim").iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["/etc/x", "{root}/../outside", "{root}/link/inside", "relative"])
+async def test_host_paths_stay_inside_their_roots(tmp_path: Path, path: str) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "outside").mkdir()
+    (root / "link").symlink_to(tmp_path / "outside")
+    bench = make_bench(tmp_path / "home", host_paths=str(root))
+    output = OutputSpec(kind="volume", volume=VolumeSource(host_path=path.format(root=root)))
+    record = await trained_job(bench.store, output)
+
+    await bench.publisher().publish(record.job_id, 1)
+
+    assert bench.last()["reason"] == "OutputRefused"
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+async def test_a_host_path_inside_a_root_is_used(tmp_path: Path) -> None:
+    bench = make_bench(tmp_path / "home", host_paths=str(tmp_path / "root"))
+    output = OutputSpec(kind="volume", volume=VolumeSource(host_path=str(tmp_path / "root" / "team")))
+    record = await trained_job(bench.store, output)
+    await bench.publisher().publish(record.job_id, 1)
+    assert (tmp_path / "root" / "team" / record.job_id / "adapter_config.json").is_file()
+
+
+async def test_a_folder_of_somebody_else_is_not_replaced(bench: Bench) -> None:
+    record = await trained_job(bench.store, to_claim("claim"))
+    theirs = bench.settings.volumes_dir / "claim" / record.job_id / "thesis.txt"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("years of work")
+    await bench.publisher().publish(record.job_id, 1)
+    assert bench.last()["reason"] == "OutputRefused"
+    assert theirs.read_text() == "years of work"
+
+
+async def test_an_older_attempt_leaves_the_job_to_the_newer(bench: Bench) -> None:
+    record = await trained_job(bench.store, to_claim("claim"), attempt=2)
+    assert await bench.publisher().publish(record.job_id, 1) is None
+    assert bench.sent == []
