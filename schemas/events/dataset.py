@@ -57,21 +57,24 @@ class PreviewRow(Wire):
 
 
 class DatasetChecked(EventData):
-    """What the rows are, told before a model is loaded. `problems` is cut at a limit, `problemCount` is not."""
+    """What the rows are, told before a model is loaded. `problems` is cut at a limit, `problemCount` is not.
+
+    When the rows cannot be trained on, only the problems are told, and `job.failed` follows.
+    """
 
     state: State = State.STAGING
-    rows: int
+    rows: int = 0
     eval_rows: int = 0
-    format: str
+    format: str = "unknown"
     problems: list[RowProblem] = Field(default_factory=list)
     problem_count: int = 0
-    tokens: TokenCounts
+    tokens: TokenCounts | None = None
     truncated: int = 0
     dropped: int = 0
     duplicates: int = 0
     overlap: int = 0
     preview: list[PreviewRow] = Field(default_factory=list)
-    planned_steps: int
+    planned_steps: int = 0
     memory_bytes: tuple[int, int] | None = Field(default=None, description="Low and high estimate.")
     time_seconds: float | None = None
     reused: bool = False

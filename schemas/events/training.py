@@ -14,6 +14,7 @@ class TrainingStarted(EventData):
     device: str
     trainable_parameters: int
     target_modules: int = Field(description="Number of modules that carry an adapter.")
+    notes: list[str] = Field(default_factory=list, description="What was decided for this hardware, and why.")
 
 
 class TrainingProgress(EventData):

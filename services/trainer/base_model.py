@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
-from schemas.workspace import ResolvedSpec
+import orjson
 
 from schemas.failures import Reason
+from schemas.presets import Preset, UnknownPreset, find_preset
+from schemas.workspace import ResolvedSpec
 from services.common.errors import UserError
 from services.common.object_store import ObjectStore
+from services.trainer.memory import ModelFacts, model_facts
 from services.trainer.settings import TrainerSettings
 
 NEEDED = ("config.json", "tokenizer.json")
@@ -24,6 +27,23 @@ async def find_base_model(spec: ResolvedSpec, store: ObjectStore, settings: Trai
     if not _complete(folder):
         raise UserError(Reason.MODEL_NOT_FOUND, _how_to_provide(spec, folder))
     return folder
+
+
+def preset_of(spec: ResolvedSpec) -> Preset:
+    """Give what is known of the spec's model; a preset that this version lacks is `UserError(ModelNotFound)`."""
+    preset = find_preset(spec.preset)
+    if isinstance(preset, UnknownPreset):
+        raise UserError(Reason.MODEL_NOT_FOUND, f"this trainer has no preset {spec.preset}; see `lorabus presets`")
+    return preset
+
+
+def read_model_facts(folder: Path) -> ModelFacts:
+    """Read the model's sizes from its config.json and its files."""
+    try:
+        config = orjson.loads((folder / "config.json").read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise UserError(Reason.MODEL_UNSUPPORTED, f"{folder / 'config.json'} is not JSON: {error}") from error
+    return model_facts(config, sum(path.stat().st_size for path in folder.glob("*.safetensors")))
 
 
 def _complete(folder: Path) -> bool:

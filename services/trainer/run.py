@@ -10,28 +10,31 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 import structlog
 
 from schemas import store_keys
-from schemas.events.dataset import DatasetChecked, DatasetStaged, DatasetStaging
+from schemas.events.dataset import DatasetChecked, DatasetStaged, DatasetStaging, StagedFile
 from schemas.events.job import JobCancelled, JobClaimed, JobFailed, JobQueued
 from schemas.failures import Reason
-from schemas.records import SpecRecord
+from schemas.records import AdapterManifest, SpecRecord
 from services.common import telemetry
 from services.common.ending import end_job, read_result
 from services.common.errors import JobError, UserError, WorldError
 from services.common.journal import Clock, Journal, Publish
 from services.common.object_store import ObjectStore
-from services.trainer.base_model import find_base_model
+from services.trainer.base_model import find_base_model, preset_of, read_model_facts
 from services.trainer.claim import Lease
 from services.trainer.hand_over import read_manifest, store_adapter, tell_publisher
+from services.trainer.hardware import detect
 from services.trainer.metrics import Metrics
-from services.trainer.preflight import preflight
-from services.trainer.process import TrainerPool
+from services.trainer.plan import Folders, TrainPlan, make_plan
+from services.trainer.preflight import DatasetRefused, preflight
+from services.trainer.process import ChildResult, TrainerPool
 from services.trainer.settings import TrainerSettings
-from services.trainer.stage import stage
-from services.trainer.train import train
+from services.trainer.stage import StagedDataset, stage
+from services.trainer.train import Training, train
 
 log = structlog.get_logger()
 
@@ -74,40 +77,79 @@ async def _work(
     parts: Parts, record: SpecRecord, lease: Lease, journal: Journal, scratch: Path, stop: asyncio.Event
 ) -> bool:
     """Give True once the adapter is handed over, False when `stop` ended the training before."""
-    trace = record.traceparent
-    attributes = {"lorabus.job.id": record.job_id, "lorabus.attempt": lease.attempt}
-    with telemetry.span("job.attempt", trace, attributes) as here:
+    claimed_at = monotonic()
+    attributes: telemetry.Attributes = {"lorabus.job.id": record.job_id, "lorabus.attempt": lease.attempt}
+    with telemetry.span("job.attempt", record.traceparent, attributes) as here:
         await journal.emit(JobClaimed, worker=lease.worker)
         manifest = await read_manifest(parts.store, record.job_id)
         if manifest is None:
             model_folder = await find_base_model(record.spec, parts.store, parts.settings)
-            with telemetry.span("dataset.stage", here, attributes):
-                dataset = await stage(record.spec, parts.store, parts.settings, on_progress=_staging_events(journal))
-                await journal.emit(DatasetStaged, digest=dataset.digest, files=dataset.files, reused=dataset.reused)
-            with telemetry.span("dataset.check", here, attributes):
-                checked = await preflight(
-                    record.spec, dataset, parts.store, scratch, model_folder, settings=parts.settings
-                )
-                await journal.emit(DatasetChecked, **checked.facts)
-            finished = await train(
-                parts, record, lease, journal, checked, model_folder, scratch, stop=stop, traceparent=here
-            )
-            if finished is None:
+            dataset = await _stage(parts, record, journal, here)
+            plan = await _check(parts, record, journal, dataset, model_folder, scratch, here)
+            training = Training(plan, scratch, parts.store, journal, parts.metrics, here, claimed_at)
+            result = await train(training, parts.pool, stop, parts.settings.job_seconds)
+            if result.finished is None:
                 return False
-            with telemetry.span("adapter.store", here, attributes):
-                manifest = await store_adapter(
-                    parts.store,
-                    record,
-                    finished.adapter_folder,
-                    attempt=lease.attempt,
-                    metrics=finished.metrics,
-                    trained_tokens=finished.trained_tokens,
-                    dataset_digest=dataset.digest,
-                    at=parts.clock(),
-                )
+            manifest = await _store(parts, record, lease, result, dataset.digest, here)
         await tell_publisher(manifest, journal, parts.publish)
         await lease.hand_over()
         return True
+
+
+async def _stage(parts: Parts, record: SpecRecord, journal: Journal, trace: str) -> StagedDataset:
+    with telemetry.span("dataset.stage", trace, {"lorabus.job.id": record.job_id}):
+        dataset = await stage(record.spec, parts.store, parts.settings, on_progress=_staging_events(journal))
+        telemetry.set_attributes({"lorabus.dataset.digest": dataset.digest, "lorabus.dataset.reused": dataset.reused})
+    files = [StagedFile(name=file.name, digest=file.digest, size=file.size) for file in dataset.files]
+    await journal.emit(DatasetStaged, digest=dataset.digest, files=files, reused=dataset.reused)
+    return dataset
+
+
+async def _check(
+    parts: Parts,
+    record: SpecRecord,
+    journal: Journal,
+    dataset: StagedDataset,
+    model_folder: Path,
+    scratch: Path,
+    trace: str,
+) -> TrainPlan:
+    with telemetry.span("dataset.check", trace, {"lorabus.job.id": record.job_id}):
+        try:
+            checked = await preflight(record.spec, dataset, parts.store, scratch, model_folder, settings=parts.settings)
+        except DatasetRefused as refused:
+            await journal.emit(DatasetChecked, **refused.facts)
+            raise
+        plan = make_plan(
+            record.spec,
+            preset_of(record.spec),
+            checked.data,
+            read_model_facts(model_folder),
+            detect(),
+            Folders(model=str(model_folder), tokens=str(checked.tokens_folder)),
+            job_id=record.job_id,
+            cpu_threads=parts.settings.cpu_threads,
+        )
+    facts = {"planned_steps": plan.total_steps, "memory_bytes": plan.memory_bytes, **checked.facts}
+    await journal.emit(DatasetChecked, **facts)
+    return plan
+
+
+async def _store(
+    parts: Parts, record: SpecRecord, lease: Lease, result: ChildResult, dataset_digest: str, trace: str
+) -> AdapterManifest:
+    assert result.finished is not None  # noqa: S101 - the caller has looked; this tells the type checker.
+    with telemetry.span("adapter.store", trace, {"lorabus.job.id": record.job_id}):
+        return await store_adapter(
+            parts.store,
+            record,
+            result.adapter_folder,
+            attempt=lease.attempt,
+            metrics=result.finished.metrics,
+            trained_tokens=result.finished.trained_tokens,
+            dataset_digest=dataset_digest,
+            at=parts.clock(),
+        )
 
 
 async def _until_done_or_interrupted(
