@@ -36,6 +36,7 @@ lint: setup ## Formatter, linter, types and the architecture's import rules.
 	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
 
 test: setup lint ## Everything: lint, unit, component, integration, end to end.
+	@$(VENV)/bin/python -m deploy.native
 	@$(VENV)/bin/pytest
 
 lock: $(VENV)/bin/uv ## Pin anew what pyproject.toml asks for.

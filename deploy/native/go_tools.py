@@ -17,7 +17,7 @@ from pathlib import Path
 from deploy.native.cache import Say, cache_dir, locked
 from deploy.native.versions import GO_TOOLS, GoTool
 
-TELL_EVERY = 5.0
+TELL_EVERY = 10.0
 """Seconds between two lines of progress."""
 
 
