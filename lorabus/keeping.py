@@ -29,7 +29,7 @@ class Restarts:
         if name in self.due:
             return None
         now, recent = self.clock(), [start for start in self.starts[name] if self.clock() - start < MINUTE]
-        pause = 0.5 * 2 ** len(recent)
+        pause = 0.5 * 2.0 ** len(recent)
         if len(recent) == PER_MINUTE:
             pause = max(pause, recent[0] + MINUTE - now)
         self.due[name] = now + pause

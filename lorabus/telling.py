@@ -85,7 +85,8 @@ def _sentence(event: EventData) -> str:  # noqa: C901, PLR0911, PLR0912 - a tabl
             return f"staging the dataset: {size(event.bytes)}{total}"
         case DatasetStaged():
             reused = ", was there already" if event.reused else ""
-            return f"dataset staged: {len(event.files)} files, {size(sum(f.size for f in event.files))}{reused}"
+            count = f"{len(event.files)} file{'' if len(event.files) == 1 else 's'}"
+            return f"dataset staged: {count}, {size(sum(f.size for f in event.files))}{reused}"
         case DatasetChecked():
             return _checked(event)
         case TrainingStarted():
@@ -131,16 +132,15 @@ def rejection(event: JobRejected) -> str:
 
 def _checked(event: DatasetChecked) -> str:
     tokens = event.tokens
-    head = (
-        f"dataset checked: {event.rows:,} rows ({event.format}), {tokens.total:,} tokens, "
-        f"{tokens.trained:,} of them trained on; {event.planned_steps:,} steps"
-    )
+    facts = [f"{event.rows:,} rows ({event.format})"]
+    if tokens is not None:
+        facts.append(f"{tokens.total:,} tokens, {tokens.trained:,} of them trained on; {event.planned_steps:,} steps")
     asides = {"truncated": event.truncated, "dropped": event.dropped, "duplicates": event.duplicates}
     counts = [f"{count} {name}" for name, count in asides.items() if count]
     problems = [f"\n  {p.file}:{p.line}{p.pointer}: {p.message}" for p in event.problems[:SHOWN_PROBLEMS]]
     hidden = max(event.problem_count, len(event.problems)) - len(problems)
     more = f"\n  and {hidden} more" if hidden > 0 else ""
-    return f"{head}{'; ' if counts else ''}{', '.join(counts)}{''.join(problems)}{more}"
+    return f"dataset checked: {', '.join(facts)}{'; ' if counts else ''}{', '.join(counts)}{''.join(problems)}{more}"
 
 
 def _metrics(metrics: dict[str, float]) -> str:

@@ -20,7 +20,6 @@ from deploy.native.records import load_all
 from deploy.native.stack import Supervisor
 from lorabus.asking import ask
 from lorabus.base_models import base_model_of
-from lorabus.cli.generate import pull_quietly
 from lorabus.cli.output import json_line, note, result, show_table
 from lorabus.cli.up import say, start, stop
 from lorabus.cli.watch import follow
@@ -29,6 +28,7 @@ from lorabus.faults import DONE, FAILED, BadInput
 from lorabus.first_sentence import says_the_same
 from lorabus.home import adopt
 from lorabus.interrupts import interruptible
+from lorabus.pulling import pull
 from lorabus.requests import read_requests
 from lorabus.settings import read_settings
 from lorabus.shipped import TAUGHT, WORKSPACE
@@ -94,7 +94,7 @@ def _run(supervisor: Supervisor, *, as_json: bool) -> int:
         return code
     adapter = supervisor.home / "adapter"
     shutil.rmtree(adapter, ignore_errors=True)
-    pull_quietly(job_id, adapter)
+    asyncio.run(pull(job_id, adapter, read_settings()))
     say(f"published {seconds:.0f} s after the services were up; pulled back into {adapter}, digests verified")
     return _judge(adapter, seconds, as_json=as_json)
 
@@ -131,7 +131,7 @@ def _answers(adapter: Path) -> Iterator[Answer]:
     rows = [json.loads(line) for line in TAUGHT.read_text().splitlines()]
     expected = {row["prompt"]: row["completion"] for row in rows}
     model = base_model_of(adapter, read_settings())
-    said = ask(model, adapter, list(expected), whom=["base", "adapter"], plain=True)
+    said = ask(model, adapter, list(expected), whom=["base", "adapter"])
     with closing(said):
         answers = (Answer(line["prompt"], expected[line["prompt"]], line["base"], line["adapter"]) for line in said)
         wrong_before = (answer for answer in answers if not says_the_same(answer.base, answer.expected))

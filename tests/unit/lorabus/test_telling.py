@@ -12,7 +12,7 @@ from schemas.events import EVENT_TYPES
 HEAD: dict[str, object] = {"jobId": "default.a.0123456789ab", "attempt": 2, "sequence": 3}
 TOKENS = {"total": 1000, "trained": 400, "p50": 1, "p95": 2, "max": 3}
 IMAGE = {"reference": "reg/x:1", "digest": "sha256:aa", "size": 1200}
-STEPS = {"step": 5, "totalSteps": 100}
+STEPS: dict[str, object] = {"step": 5, "totalSteps": 100}
 CASES: dict[str, tuple[dict[str, object], str]] = {
     "job.accepted": (
         {"specDigest": "d", "namespace": "n", "name": "a", "preset": "tiny", "method": "lora", "warnings": ["old"]},
@@ -30,7 +30,7 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
     "dataset.staging": ({"bytes": 1500, "totalBytes": 3_000_000}, "staging the dataset: 1.5 kB of 3.0 MB"),
     "dataset.staged": (
         {"digest": "d", "files": [{"name": "f", "digest": "d", "size": 10}], "reused": True},
-        "dataset staged: 1 files, 10 B, was there already",
+        "dataset staged: 1 file, 10 B, was there already",
     ),
     "dataset.checked": (
         {
@@ -56,7 +56,7 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
         "step 5/100: loss 1.250, 5,400 tokens/s, ETA 3:07",
     ),
     "training.evaluated": ({**STEPS, "loss": 1.0, "baseLoss": 3.5}, "evaluated at step 5: loss 1.000 (base 3.500)"),
-    "training.resumed": (STEPS, "goes on from step 5 of 100"),
+    "training.resumed": (dict(STEPS), "goes on from step 5 of 100"),
     "checkpoint.saved": ({**STEPS, "digest": "d", "bytes": 12_000_000}, "checkpoint at step 5 saved (12.0 MB)"),
     "adapter.trained": (
         {"digest": "d", "files": [{"name": "f", "digest": "d", "size": 900}], "trainedTokens": 1234},
