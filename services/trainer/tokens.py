@@ -33,7 +33,7 @@ class TokenisedRow:
     @property
     def trained(self) -> int:
         """Tokens that the loss counts: the first one of a row has nothing before it to be predicted from."""
-        return sum(label != NOT_TRAINED for label in self.labels[1:])
+        return int(np.count_nonzero(np.asarray(self.labels[1:], np.int32) != NOT_TRAINED))
 
 
 class TokenWriter:
@@ -52,8 +52,12 @@ class TokenWriter:
             self._flush()
 
     def _flush(self) -> None:
-        columns = {name: [getattr(row, name) for row in self._rows] for name in _SCHEMA.names}
-        self._writer.write_batch(pa.RecordBatch.from_pydict(columns, schema=_SCHEMA))
+        rows = self._rows
+        offsets = pa.array(np.cumsum([0, *(len(row.input_ids) for row in rows)], dtype=np.int32))
+        ids, labels = _joined([row.input_ids for row in rows]), _joined([row.labels for row in rows])
+        columns = [pa.ListArray.from_arrays(offsets, values) for values in (ids, labels)]
+        origins = pa.array([row.origin for row in rows], pa.int64())
+        self._writer.write_batch(pa.RecordBatch.from_arrays([*columns, origins], schema=_SCHEMA))
         self._rows.clear()
 
     def __enter__(self) -> Self:
@@ -66,6 +70,10 @@ class TokenWriter:
             self._flush()
         self._writer.close()
         self._sink.close()
+
+
+def _joined(rows: Sequence[Sequence[int]]) -> Any:
+    return pa.array(np.concatenate([np.asarray(row, np.int32) for row in rows]))
 
 
 class Tokens:

@@ -1,6 +1,7 @@
 """Reads, checks and tokenises every row of a dataset, shuffles and splits it: the work of the checking process."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +26,9 @@ LOOKED_AT = 100
 ROWS_A_BATCH = 512
 PREVIEW_ROWS, PREVIEW_TEXT = 3, 2000
 _ALL = "all.arrow"
+
+
+_Batch = list[tuple[int, Row]]
 
 
 class Encoder(Protocol):
@@ -74,8 +78,17 @@ class _Check:
             return
         columns = self._columns(file, first)
         self._formats.append(f"{kind} {columns.shape}" if columns else str(kind))
-        for batch in _batches(chain(first, rows)):
-            self._batch(file.name, batch, columns, writer)
+        with ThreadPoolExecutor(1) as beside:
+            # The tokenizer leaves Python's lock alone, so the next batch is read while it works.
+            waiting: tuple[_Batch, Future[list[TokenisedRow | Fault]]] | None = None
+            for batch in _batches(chain(first, rows)):
+                good = self._batch(file.name, batch, columns)
+                encoding = beside.submit(self._encoder.encode, [row for _, row in good], range(len(good)))
+                if waiting is not None:
+                    self._keep_all(file.name, *waiting, writer)
+                waiting = good, encoding
+            if waiting is not None:
+                self._keep_all(file.name, *waiting, writer)
 
     def _columns(self, file: DataFile, first: Sequence[Found]) -> Columns | None:
         """None when no row could be read at all: what stands in the way is told row by row."""
@@ -84,7 +97,8 @@ class _Check:
             return None
         return find_columns(file.name, seen, self._rules.dataset, self._rules.text_field)
 
-    def _batch(self, name: str, batch: Sequence[Found], columns: Columns | None, writer: TokenWriter) -> None:
+    def _batch(self, name: str, batch: Sequence[Found], columns: Columns | None) -> _Batch:
+        """What is good of a batch; the rest is told."""
         self._seen += len(batch)
         good: list[tuple[int, Row]] = []
         for line, value in batch:
@@ -93,9 +107,12 @@ class _Check:
                 self._problems.add(name, line, row)
             else:
                 good.append((line, row))  # type: ignore[arg-type]
-        first = len(self._census)
-        encoded = self._encoder.encode([row for _, row in good], range(first, first + len(good)))
-        for (line, row), tokens in zip(good, encoded, strict=True):
+        return good
+
+    def _keep_all(
+        self, name: str, good: _Batch, encoding: Future[list[TokenisedRow | Fault]], writer: TokenWriter
+    ) -> None:
+        for (line, row), tokens in zip(good, encoding.result(), strict=True):
             self._keep(name, line, row, tokens, writer)
 
     def _keep(self, name: str, line: int, row: Row, tokens: TokenisedRow | Fault, writer: TokenWriter) -> None:
@@ -103,7 +120,8 @@ class _Check:
             self._problems.add(name, line, tokens)
             return
         limit = self._rules.max_length
-        cut = TokenisedRow(tokens.input_ids[:limit], tokens.labels[:limit], len(self._census))
+        ids, labels = (np.array(part[:limit], np.int32) for part in (tokens.input_ids, tokens.labels))
+        cut = TokenisedRow(ids, labels, len(self._census))  # type: ignore[arg-type]
         trained = cut.trained
         too_long = len(tokens.input_ids) > limit
         self._truncated += too_long
