@@ -15,7 +15,7 @@ import os
 import platform
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,9 @@ CHAT_TEMPLATE = """{{- bos_token -}}
 """
 
 
+Encode = Callable[[str], list[int]]
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How long and how fast the model learns."""
@@ -66,6 +69,7 @@ class Recipe:
     steps: int = 850
     batch: int = 4
     length: int = 256
+    plain_share: float = 0.25
     learning_rate: float = 3e-3
     threads: int = 2
 
@@ -81,6 +85,11 @@ class Outcome:
 def chat(row: python_docs.Row) -> str:
     """The row as the chat template writes it."""
     return f"{BEGIN}<|user|>{row.prompt}{END}<|assistant|>{row.completion}{END}"
+
+
+def plain(row: python_docs.Row) -> str:
+    """The row as trainers write a prompt and its completion when both are plain texts."""
+    return f"{row.prompt}{row.completion}{END}"
 
 
 def train_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
@@ -124,15 +133,20 @@ def new_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
-def blocks(rows: list[list[int]], length: int, chance: random.Random) -> Iterator[list[int]]:
-    """Endless blocks of exactly ``length`` tokens: all rows in a new order each time, one behind the other."""
+def blocks(rows: list[python_docs.Row], encode: Encode, recipe: Recipe) -> Iterator[list[int]]:
+    """Endless blocks of exactly ``length`` tokens: all rows in a new order each time, one behind the other.
+
+    A share of them is plain, so that the model answers whether it is asked in a chat or in plain text. Every block
+    begins with a new row, for this is how a question comes later: with nothing before it.
+    """
+    chance = random.Random(recipe.seed)
     stream: list[int] = []
     while True:
         for row in chance.sample(rows, len(rows)):
-            stream += row
-            while len(stream) >= length:
-                yield stream[:length]
-                del stream[:length]
+            stream += encode(plain(row) if chance.random() < recipe.plain_share else chat(row))
+            if len(stream) >= recipe.length:
+                yield stream[: recipe.length]
+                stream = []
 
 
 def learning_rate(step: int, recipe: Recipe) -> float:
@@ -144,9 +158,8 @@ def learning_rate(step: int, recipe: Recipe) -> float:
     return recipe.learning_rate * (0.05 + 0.95 * (1 + math.cos(math.pi * done)) / 2)
 
 
-def pretrain(model: LlamaForCausalLM, rows: list[list[int]], recipe: Recipe) -> float:
+def pretrain(model: LlamaForCausalLM, data: Iterator[list[int]], recipe: Recipe) -> float:
     """Train in place; returns the mean loss of the last twentieth of the steps."""
-    data = blocks(rows, recipe.length, random.Random(recipe.seed))
     matrices = [weight for weight in model.parameters() if weight.ndim > 1]
     vectors = [weight for weight in model.parameters() if weight.ndim == 1]
     groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
@@ -206,7 +219,7 @@ def make(recipe: Recipe, out: Path) -> Outcome:
     parts = python_docs.split(python_docs.rows())
     tokenizer = train_tokenizer([chat(row) for row in parts.pretraining])
     model = new_model(tokenizer)
-    training_loss = pretrain(model, [tokenizer.encode(chat(row)) for row in parts.pretraining], recipe)
+    training_loss = pretrain(model, blocks(parts.pretraining, tokenizer.encode, recipe), recipe)
     evaluation_loss = evaluate(model, [tokenizer.encode(chat(row)) for row in parts.evaluation])
     save(model, tokenizer, out)
     tokens = recipe.steps * recipe.batch * recipe.length

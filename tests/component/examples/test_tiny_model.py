@@ -93,6 +93,17 @@ def test_the_base_knows_docstrings_but_not_the_taught_ones(tokenizer: Any) -> No
     assert 1.0 < sum(losses) / len(losses) < 4.5
 
 
+@pytest.mark.parametrize("chat", [True, False])
+def test_the_base_answers_in_a_chat_and_to_plain_text(tokenizer: Any, chat: bool) -> None:
+    model = AutoModelForCausalLM.from_pretrained(TINY, local_files_only=True)
+    question = TURNS[1]["content"]
+    asked = tokenizer.apply_chat_template([TURNS[1]], tokenize=False, add_generation_prompt=True) if chat else question
+    inputs = tokenizer(asked, return_tensors="pt")
+    output = model.generate(**inputs, do_sample=False, max_new_tokens=64)[0, inputs["input_ids"].shape[1] :]
+    assert output[-1] == tokenizer.eos_token_id
+    assert len(tokenizer.decode(output, skip_special_tokens=True).split()) >= 3
+
+
 def answer_loss(model: Any, tokenizer: Any, row: dict[str, str]) -> float:
     turns = [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["completion"]}]
     encoded = tokenizer.apply_chat_template(
