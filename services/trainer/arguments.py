@@ -12,7 +12,7 @@ _HANDED_ON = frozenset(
         *("adam_beta1", "adam_beta2", "adam_epsilon", "label_smoothing_factor", "neftune_noise_alpha"),
         *("warmup_steps", "ddp_find_unused_parameters", "ddp_bucket_cap_mb", "ddp_broadcast_buffers"),
         *("ddp_static_graph", "ddp_timeout", "full_determinism", "tf32", "torch_empty_cache_steps"),
-        *("activation_offloading", "gradient_checkpointing_kwargs", "router_aux_loss_coef", "seed"),
+        *("activation_offloading", "gradient_checkpointing_kwargs", "router_aux_loss_coef"),
     }
 )
 

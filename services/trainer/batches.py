@@ -26,13 +26,14 @@ class Pass:
 class Step:
     """One optimizer step's share of this process; `trained` counts the trained tokens of all processes together."""
 
+    number: int
     passes: tuple[Pass, ...]
     trained: int
     tokens: int
 
 
 class Steps(Dataset[Step]):  # type: ignore[misc]
-    """All optimizer steps of a training; item i is step i."""
+    """The optimizer steps of a training from step `first` on; item i is step `first + i`."""
 
     def __init__(
         self,
@@ -45,18 +46,24 @@ class Steps(Dataset[Step]):  # type: ignore[misc]
         process: int = 0,
         processes: int = 1,
     ) -> None:
-        """`process` of `processes` gets its share of each step."""
+        """`process` of `processes` gets its share of each step. Both limits may change while a training goes on."""
         self.tokens_per_pass = tokens_per_pass
+        self.first = 0
         self._tokens, self._schedule, self._total, self._flat = tokens, schedule, total, flat
         self._process, self._processes = process, processes
         self._trained = tokens.trained()
+        self.longest = int(tokens.lengths.max())
         self._epoch = -1
         self._order = schedule.order(0)
 
     def __len__(self) -> int:
-        return self._total
+        return self._total - self.first
 
-    def __getitem__(self, step: int) -> Step:
+    def __getitem__(self, item: int) -> Step:
+        return self.step(self.first + item)
+
+    def step(self, step: int) -> Step:
+        """Step number `step`, whatever `first` is."""
         epoch = step // self._schedule.steps_per_epoch
         if epoch != self._epoch:
             self._epoch, self._order = epoch, self._schedule.order(epoch)
@@ -66,7 +73,7 @@ class Steps(Dataset[Step]):  # type: ignore[misc]
         made = [make_pass(self._tokens, part, flat=self._flat) for part in passes(mine, lengths, self.tokens_per_pass)]
         # A process without rows of its own still has to take part in the exchange of gradients.
         made = made or [make_pass(self._tokens, rows[:1], flat=self._flat, trained=False)]
-        return Step(tuple(made), int(self._trained[rows].sum()), int(lengths[rows].sum()))
+        return Step(step, tuple(made), int(self._trained[rows].sum()), int(lengths[rows].sum()))
 
 
 def make_pass(tokens: Tokens, rows: Sequence[int], *, flat: bool, trained: bool = True) -> Pass:

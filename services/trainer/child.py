@@ -10,16 +10,17 @@ from transformers.utils import logging as transformers_logging
 
 from services.common.errors import JobError
 from services.trainer.adapter import save_adapter
-from services.trainer.batches import Steps
 from services.trainer.channel import Channel
-from services.trainer.loop import RowTrainer
-from services.trainer.messages import Failed, Finished, Started, Stopped
+from services.trainer.messages import Evaluated, Failed, Finished, Started, Stopped
 from services.trainer.model import Loaded, load
 from services.trainer.outcome import explain
 from services.trainer.plan import TrainPlan
-from services.trainer.progress import Watcher
-from services.trainer.steps import Schedule
+from services.trainer.progress import Speaker
 from services.trainer.tokens import TRAIN, Tokens
+from services.trainer.training import Training
+from services.trainer.watch import StopNow, Watcher
+
+_LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes")
 
 
 def train(arguments: dict[str, Any], pipe: BinaryIO, stop: int) -> None:
@@ -48,36 +49,39 @@ def _settle(plan: TrainPlan, scratch: Path) -> None:
 
 
 def _run(plan: TrainPlan, scratch: Path, channel: Channel) -> None:
-    device = (
-        torch.device("cuda", 0)
-        if torch.cuda.is_available() and not plan.arguments.get("use_cpu")
-        else torch.device("cpu")
-    )
-    torch.manual_seed(int(str(plan.arguments.get("seed", 42))))
-    loaded = load(plan, device)
+    torch.manual_seed(plan.seed)
+    loaded = load(plan, _device(plan))
     tokens = Tokens(Path(plan.tokens_folder) / TRAIN)
-    schedule = Schedule(None, tokens.lengths, plan.rows_per_step, plan.data_seed, plan.sampling)
-    steps = Steps(tokens, schedule, total=plan.total_steps, tokens_per_pass=plan.tokens_per_pass, flat=loaded.flat)
-
-    def between() -> None:
-        pass
-
-    trainer = RowTrainer(plan, loaded, steps, folder=str(scratch / "library"), between=between)
-    watcher = Watcher(plan, trainer, channel)
-    trainer.add_callback(watcher)
-    channel.send(_started(plan, loaded, None))
-    trainer.train()
-    if channel.stopping and trainer.state.global_step < plan.total_steps:
-        channel.send(Stopped(step=trainer.state.global_step))
-        return
+    with Speaker(channel, plan.total_steps) as speaker:
+        watcher = Watcher(plan, channel, speaker, scratch / "checkpoints")
+        training = Training(plan, loaded, tokens, watcher, channel)
+        channel.send(_started(plan, loaded))
+        try:
+            training.train(scratch / "library")
+            evaluated = training.conclude()
+        except StopNow:
+            watcher.save()
+            channel.send(Stopped(step=watcher.trainer.counts.step, checkpoint=watcher.saved_step or None))
+            return
     files = save_adapter(plan, loaded, scratch / "adapter")
     channel.send(
-        Finished(files=files, metrics=watcher.metrics(), trained_tokens=trainer.trained_tokens, libraries=_libraries())
+        Finished(
+            files=files,
+            metrics=watcher.metrics() | _figures(evaluated),
+            trained_tokens=watcher.trainer.counts.trained_tokens,
+            samples=evaluated.samples,
+            libraries={name: version(name) for name in _LIBRARIES},
+        )
     )
 
 
-def _started(plan: TrainPlan, loaded: Loaded, resumed: int | None) -> Started:
+def _device(plan: TrainPlan) -> torch.device:
+    return torch.device("cuda", 0) if torch.cuda.is_available() and not plan.use_cpu else torch.device("cpu")
+
+
+def _started(plan: TrainPlan, loaded: Loaded) -> Started:
     trainable = sum(weight.numel() for weight in loaded.model.parameters() if weight.requires_grad)
+    resumed = int(Path(plan.resume_folder).name.removeprefix("checkpoint-")) if plan.resume_folder else None
     return Started(
         total_steps=plan.total_steps,
         dtype=plan.precision.name,
@@ -89,5 +93,11 @@ def _started(plan: TrainPlan, loaded: Loaded, resumed: int | None) -> Started:
     )
 
 
-def _libraries() -> dict[str, str]:
-    return {name: version(name) for name in ("torch", "transformers", "peft", "trl", "bitsandbytes")}
+def _figures(evaluated: Evaluated) -> dict[str, float]:
+    figures = {
+        "eval_loss": evaluated.loss,
+        "eval_token_accuracy": evaluated.token_accuracy,
+        "base_loss": evaluated.base_loss,
+        "base_token_accuracy": evaluated.base_token_accuracy,
+    }
+    return {name: value for name, value in figures.items() if value is not None}

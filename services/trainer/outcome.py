@@ -12,10 +12,15 @@ _DEVICE = ("CUDA error", "CUBLAS", "cudnn", "NCCL", "device-side assert", "no ke
 _LONGEST = 500
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """The libraries have no common kind for it."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
+
+
 def explain(error: BaseException) -> Failed:
     """Tell the reasons apart that a library only tells in words."""
     text = f"{type(error).__name__}: {error}"[:_LONGEST]
-    if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
+    if is_out_of_memory(error):
         return Failed(reason=Reason.OUT_OF_MEMORY, message=text)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Failed(reason=Reason.DISK_FULL, message=f"no space left where the trainer works: {text}")

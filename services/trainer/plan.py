@@ -72,16 +72,19 @@ class TrainPlan(BaseModel):
     tokens_per_pass: int = Field(ge=1, description="Most tokens of one forward pass, unless one row is longer.")
     steps_per_epoch: int = Field(ge=1)
     total_steps: int = Field(ge=1)
+    seed: int
     data_seed: int
     loss_type: str = "nll"
 
     checkpoint_seconds: float = 60.0
     save_steps: int | None = None
     eval_steps: int | None = None
-    samples: int = 4
+    keep_best: bool = False
+    samples: int = 3
     gradient_checkpointing: bool = False
     threads: int
     processes: int = 1
+    use_cpu: bool = False
     memory_bytes: tuple[int, int]
     dataset_digest: str
     notes: tuple[str, ...] = ()
@@ -143,13 +146,16 @@ def make_plan(
         tokens_per_pass=tokens,
         steps_per_epoch=steps_per_epoch,
         total_steps=_total_steps(training, steps_per_epoch),
+        seed=training.seed,
         data_seed=training.seed if training.data_seed is None else training.data_seed,
         loss_type=str((training.model_extra or {}).get("loss_type", "nll")),
         save_steps=_every(training.save_strategy, training.save_steps, training, steps_per_epoch),
         eval_steps=_every(training.eval_strategy, training.eval_steps, training, steps_per_epoch),
+        keep_best=training.load_best_model_at_end,
         gradient_checkpointing=checkpointing,
         threads=cpu_threads or hardware.cores,
         processes=processes,
+        use_cpu=training.use_cpu,
         memory_bytes=estimate(model, load),
         dataset_digest=data.digest,
         notes=(*notes, *_advice(training)),
