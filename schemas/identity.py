@@ -46,10 +46,16 @@ def digest(spec: "ResolvedSpec") -> str:
 
 def job_id(spec: "ResolvedSpec", *, nonce: str | None = None) -> str:
     """`<namespace>.<name>.<12 hex>`. A nonce (`--rerun`) makes the same spec another job."""
+    return identify(spec, nonce=nonce)[0]
+
+
+def identify(spec: "ResolvedSpec", *, nonce: str | None = None) -> tuple[str, str]:
+    """The job's id and the spec's digest, for the price of one."""
     content = canonical(spec)
+    spec_digest = job_digest = hashlib.sha256(content).hexdigest()
     if nonce is not None:
-        content += b"\n" + nonce.encode("utf-8", "surrogatepass")
-    return f"{spec.namespace}.{spec.name}.{hashlib.sha256(content).hexdigest()[:_ID_DIGITS]}"
+        job_digest = hashlib.sha256(content + b"\n" + nonce.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{spec.namespace}.{spec.name}.{job_digest[:_ID_DIGITS]}", f"sha256:{spec_digest}"
 
 
 def is_job_id(text: str) -> bool:

@@ -45,7 +45,8 @@ def shutdown() -> None:
 
 def new_traceparent() -> str:
     """Make the root of a new trace for a job whose producer sent none."""
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    digits = secrets.token_hex(24)
+    return f"00-{digits[:32]}-{digits[32:]}-01"
 
 
 def trace_id(traceparent: str) -> str:

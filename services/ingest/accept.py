@@ -10,8 +10,9 @@ from datetime import datetime
 
 from schemas.admission import Verdict, admit
 from schemas.admission.surroundings import Surroundings
+from schemas.bundles import identity_of
 from schemas.events.job import FieldProblem
-from schemas.identity import job_id, rejected_job_id
+from schemas.identity import identify, rejected_job_id
 from schemas.records import OutboxRecord, SpecRecord
 from schemas.workspace import ResolvedSpec
 from services.common import telemetry
@@ -56,30 +57,30 @@ class Acceptance:
     async def accept(self, request: Request) -> Answer:
         """Admit, write and tell. Raises `WorldError` while the store is away; asking again goes on where it stopped."""
         with telemetry.span("job.accept", request.traceparent, {"messaging.message.id": request.id}) as traceparent:
-            while True:
-                answer, latest = await self._judge(request, traceparent)
-                if isinstance(answer, Rejected):
-                    await self._reject(answer, request, traceparent)
-                    return answer
-                if await latest.followed_by(answer.record):
-                    return await self._write(answer.record, request)
+            # A name is new more often than not, and then its first spec is written without looking what was before.
+            answer, latest = self._judge(request, None, traceparent), Latest(self.store)
+            while isinstance(answer, Rejected) or not await latest.followed_by(answer.record):
+                if isinstance(answer, Rejected) and latest.looked_up:
+                    return await self._reject(answer, request, traceparent)
+                latest = await self._latest(request)
+                answer = self._judge(request, latest.record, traceparent)
+            return await self._write(answer.record, request)
 
     async def judge(self, request: Request) -> Answer:
         """Give what `accept` would answer, and write nothing."""
-        return (await self._judge(request, telemetry.new_traceparent()))[0]
+        return self._judge(request, (await self._latest(request)).record, telemetry.new_traceparent())
 
-    async def _judge(self, request: Request, traceparent: str) -> tuple[Answer, Latest]:
-        """Give also what the answer was measured against."""
-        latest = Latest(self.store)
+    async def _latest(self, request: Request) -> Latest:
+        namespace, name = identity_of(request.workspace)
+        return await find_latest(self.store, namespace, name)
+
+    def _judge(self, request: Request, latest: SpecRecord | None, traceparent: str) -> Answer:
         if request.workspace is None:
-            return _unreadable(request), latest
-        verdict = self._admit(request, None)
-        if verdict.spec is not None:
-            latest = await find_latest(self.store, verdict.spec.namespace, verdict.spec.name)
-            verdict = self._admit(request, latest.record.spec) if latest.record else verdict
+            return _unreadable(request)
+        verdict = self._admit(request, latest.spec if latest else None)
         if verdict.spec is None:
-            return _rejected(request, verdict), latest
-        return Accepted(self._record(verdict, verdict.spec, request, traceparent)), latest
+            return _rejected(request, verdict)
+        return Accepted(self._record(verdict, verdict.spec, request, traceparent))
 
     def _admit(self, request: Request, existing: ResolvedSpec | None) -> Verdict:
         around = self.surroundings
@@ -94,9 +95,10 @@ class Acceptance:
         )
 
     def _record(self, verdict: Verdict, spec: ResolvedSpec, request: Request, traceparent: str) -> SpecRecord:
+        job_id, digest = identify(spec, nonce=request.rerun)
         return SpecRecord(
-            job_id=job_id(spec, nonce=request.rerun),
-            spec_digest=spec.spec_digest,
+            job_id=job_id,
+            spec_digest=digest,
             spec=spec,
             accepted_at=_as_sent(self.clock()),
             traceparent=traceparent,
@@ -110,7 +112,7 @@ class Acceptance:
         await self.tell([events.accepted(stored), events.queued(stored)], request.id)
         return Accepted(stored, new)
 
-    async def _reject(self, answer: Rejected, request: Request, traceparent: str) -> None:
+    async def _reject(self, answer: Rejected, request: Request, traceparent: str) -> Rejected:
         event = events.rejected(
             answer.job_id,
             answer.namespace,
@@ -120,6 +122,7 @@ class Acceptance:
             traceparent=traceparent,
         )
         await self.tell([event], request.id)
+        return answer
 
 
 def _as_sent(time: datetime) -> datetime:

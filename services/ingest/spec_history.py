@@ -4,28 +4,27 @@ Numbers are created once and without gaps, so of two ingest processes that accep
 it has to look again.
 """
 
-import re
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from schemas import store_keys
+from schemas.admission.reading import LABEL
 from schemas.failures import Reason
+from schemas.identity import is_job_id
 from schemas.records import SpecRecord
 from services.common.errors import WorldError
 from services.common.object_store import ObjectStore, as_json
 
-# Ids come from outside and become part of a key: two labels and twelve digits, no way out of the folder.
-JOB_ID = re.compile(r"[a-z0-9-]{1,63}\.[a-z0-9-]{1,63}\.[0-9a-f]{12}")
-
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """The Workspace's last accepted spec and its number; 0 and None when there is none."""
+    """The Workspace's last accepted spec and its number; 0 and None when there is none, or nobody has looked."""
 
     store: ObjectStore
     number: int = 0
     record: SpecRecord | None = None
+    looked_up: bool = False
 
     async def followed_by(self, record: SpecRecord) -> bool:
         """Make `record` the one after this; False when another process was first and one has to look again."""
@@ -36,13 +35,15 @@ class Latest:
 
 
 async def find_latest(store: ObjectStore, namespace: str, name: str) -> Latest:
-    """Look for the highest number."""
+    """Look for the highest number; namespace and name may be any texts."""
+    if not LABEL.fullmatch(namespace) or not LABEL.fullmatch(name):
+        return Latest(store, looked_up=True)
     keys = await store.list(store_keys.latest_specs(namespace, name))
     numbers = [int(stem) for key in keys if (stem := key.rsplit("/", 1)[-1].removesuffix(".json")).isdecimal()]
     if not numbers:
-        return Latest(store)
+        return Latest(store, looked_up=True)
     key = store_keys.latest_spec(namespace, name, max(numbers))
-    return Latest(store, max(numbers), _read(await store.get(key), key))
+    return Latest(store, max(numbers), _read(await store.get(key), key), looked_up=True)
 
 
 async def write_once(store: ObjectStore, record: SpecRecord) -> tuple[SpecRecord, bool]:
@@ -55,7 +56,7 @@ async def write_once(store: ObjectStore, record: SpecRecord) -> tuple[SpecRecord
 
 async def find(store: ObjectStore, job_id: str) -> SpecRecord | None:
     """Give a job's record, or None when there is no such job; the id may be any text."""
-    if not JOB_ID.fullmatch(job_id):
+    if not is_job_id(job_id):
         return None
     key = store_keys.spec(job_id)
     raw = await store.get(key)
