@@ -55,7 +55,7 @@ class Section(BaseModel):
     @model_serializer(mode="plain")
     def as_kwargs(self) -> dict[str, object]:
         """Every field, nulls included, for a null can stand against a default that is not."""
-        return dict(self.__dict__)
+        return {**self.__dict__, **(self.__pydantic_extra__ or {})}
 
 
 class ModelConfig(Section):

@@ -2,22 +2,16 @@
 
 import json
 import re
-from collections.abc import Callable
 from typing import NoReturn
 
-from schemas.document_limits import (
-    MAX_DEPTH,
-    Budget,
-    DocumentError,
-    check_depth,
-    check_text,
-    cost_of,
-    parse_integer,
-    position,
-)
+from schemas.document_limits import MAX_DEPTH, NOT_TEXT, Budget, DocumentError, cost_of, position
 
 _ESCAPED_CONTROL = re.compile(r"\\u(?:00[01][0-9a-fA-F]|007[fF]|[dD][89a-fA-F][0-9a-fA-F]{2})")
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+
+# Of 400 decimal digits; Python itself refuses to read more than 4300.
+_MAX_BITS = 1330
+_TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
 
 class NotJson(DocumentError):
@@ -30,18 +24,17 @@ class _DuplicateKey(ValueError):
 
 def load_json(text: str, *, name: str) -> object:
     try:
-        value: object = json.loads(
-            text, object_pairs_hook=_unique_keys, parse_int=parse_integer, parse_constant=_no_constant
-        )
+        value: object = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         raise NotJson(error.msg, name=name, line=error.lineno, column=error.colno) from None
     except RecursionError:
-        raise _placed(f"nested more than {MAX_DEPTH} levels deep", text, name, _too_deep(text)) from None
+        raise _placed(_TOO_DEEP, _deepest(text), text, name) from None
     except _DuplicateKey as error:
         key = str(error)
-        raise _placed(f"the key {key[:80]!r} stands twice", text, name, _second(text, key)) from None
+        raise _placed(f"the key {key[:80]!r} stands twice", _second(text, key), text, name) from None
     except ValueError as error:
-        raise DocumentError(str(error), name=name) from None
+        message = "a number of more than 400 digits" if "digits" in str(error) else str(error)
+        raise DocumentError(message, name=name) from None
     _check(value, text, name)
     return value
 
@@ -59,43 +52,43 @@ def _no_constant(constant: str) -> NoReturn:
 
 
 def _check(value: object, text: str, name: str) -> None:
-    """Depth, number and text of everything in a value, without recursion."""
+    """Depth, numbers and text of everything in a value, level by level, for it may be too deep for recursion."""
     budget = Budget()
     level: list[object] = [value]
     depth = 0
-    locate: Callable[[str], int] = _first_control
-    try:
-        while level:
-            below: list[object] = []
-            for item in level:
-                if isinstance(item, str):
-                    budget.spend(cost_of(item))
-                    check_text(item)
-                    continue
-                budget.spend(1)
-                if isinstance(item, dict):
-                    below += item.keys()
-                    below += item.values()
-                elif isinstance(item, list):
-                    below += item
-            level = below
-            depth += 1
-            if any(isinstance(item, dict | list) for item in level):
-                locate = _too_deep
-                check_depth(depth)
-                locate = _first_control
-    except ValueError as error:
-        raise _placed(str(error), text, name, locate(text)) from None
+    while level:
+        depth += 1
+        try:
+            budget.spend(len(level))
+            letters = "".join([item for item in level if type(item) is str])
+            budget.spend(cost_of(letters))
+        except ValueError as error:
+            raise DocumentError(str(error), name=name) from None
+        if NOT_TEXT.search(letters):
+            raise _placed(*_first_control(text, letters), text, name)
+        if any(type(item) is int and item.bit_length() > _MAX_BITS for item in level):
+            raise DocumentError("a number of more than 400 digits", name=name)
+        containers = [item for item in level if type(item) is dict or type(item) is list]
+        if containers and depth > MAX_DEPTH:
+            raise _placed(_TOO_DEEP, _deepest(text), text, name)
+        level = []
+        for item in containers:
+            level.extend(item)
+            if isinstance(item, dict):
+                level.extend(item.values())
 
 
-def _placed(message: str, text: str, name: str, offset: int) -> DocumentError:
+def _placed(message: str, offset: int, text: str, name: str) -> DocumentError:
     line, column = position(text, offset)
     return DocumentError(message, name=name, line=line, column=column)
 
 
-def _first_control(text: str) -> int:
-    found = _ESCAPED_CONTROL.search(text)
-    return found.start() if found else 0
+def _first_control(text: str, letters: str) -> tuple[str, int]:
+    """What it is and where it stands, as an escape, for as itself it would not have been parsed."""
+    found = NOT_TEXT.search(letters)
+    escape = _ESCAPED_CONTROL.search(text)
+    message = f"the control character U+{ord(found[0]):04X} is not text" if found else "a control character"
+    return message, escape.start() if escape else 0
 
 
 def _second(text: str, key: str) -> int:
@@ -105,7 +98,7 @@ def _second(text: str, key: str) -> int:
     return second.start() if second else 0
 
 
-def _too_deep(text: str) -> int:
+def _deepest(text: str) -> int:
     depth = 0
     for token in _STRUCTURE.finditer(text):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)

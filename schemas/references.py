@@ -38,7 +38,8 @@ class ImageReference:
 def parse_reference(text: str) -> ImageReference:
     """Short names get docker.io/library and :latest; beside a digest the tag is dropped.
 
-    The registry's host is lower-cased, for names of hosts have no case and a job's id must not depend on it.
+    The registry's host is lower-cased, for names of hosts have no case and a job's id must not depend on it. A host
+    without dot and port keeps its capitals: they are what tells it from a name.
     """
     if not text:
         raise InvalidReference("invalid reference format: the reference is empty")
@@ -72,15 +73,17 @@ def _split_domain(text: str) -> tuple[str, str]:
 
 def _checked(match: re.Match[str]) -> ImageReference:
     domain, path, tag, digest = match["domain"], match["path"], match["tag"], match["digest"]
+    if set(".:") & set(domain):
+        domain = domain.lower()
     if len(path) > _MAX_NAME:
         raise InvalidReference(
             f"invalid reference format: repository name must not be more than {_MAX_NAME} characters"
         )
     if digest is None:
-        return ImageReference(domain.lower(), path, tag or "latest", None)
+        return ImageReference(domain, path, tag or "latest", None)
     algorithm, _, value = digest.partition(":")
     if algorithm not in _HEX_LENGTH:
         raise InvalidReference(f"invalid reference format: unsupported digest algorithm {algorithm}")
     if len(value) != _HEX_LENGTH[algorithm] or value != value.lower():
         raise InvalidReference(f"invalid reference format: invalid checksum digest for {algorithm}")
-    return ImageReference(domain.lower(), path, None, digest)
+    return ImageReference(domain, path, None, digest)

@@ -74,7 +74,8 @@ def load_yaml(text: str, *, name: str) -> list[Document]:
                 documents.append(Document(builder.root, len(documents), line))
                 builder = _Builder(builder.budget)
     except yaml.reader.ReaderError as error:
-        line, column = position(text, error.position)
+        # libyaml counts bytes.
+        line, column = position(text, len(text.encode()[: error.position].decode(errors="ignore")))
         raise DocumentError(str(error.reason), name=name, line=line, column=column) from None
     except yaml.MarkedYAMLError as error:
         raise _marked(error, name) from None
@@ -125,6 +126,8 @@ class _Builder:
         self.budget.spend(cost)
         check_text(text)
         value = scalar(text, event.tag, plain=event.implicit[0])
+        if value is MERGE and not self._awaits_key():
+            value = text
         if event.anchor:
             self._anchors[event.anchor] = _Anchored(value, cost, 0)
         self._place(value, 0)
@@ -132,11 +135,14 @@ class _Builder:
     def _start(self, event: MappingStartEvent | SequenceStartEvent, value: dict[object, object] | list[object]) -> None:
         if event.tag not in _CONTAINER_TAGS:
             raise ValueError(f"the tag {str(event.tag)[:80]!r} is not taken; only plain data is")
-        if self._open and isinstance(self._open[-1].value, dict) and self._open[-1].key is _MISSING:
+        if self._awaits_key():
             raise ValueError("a key must be text, a number, true, false or null")
         self._open.append(_Open(value, event.anchor, self.budget.left))
         check_depth(len(self._open))
         self.budget.spend(1)
+
+    def _awaits_key(self) -> bool:
+        return bool(self._open) and isinstance(self._open[-1].value, dict) and self._open[-1].key is _MISSING
 
     def _end(self) -> None:
         done = self._open.pop()

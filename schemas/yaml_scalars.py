@@ -20,6 +20,8 @@ MERGE = _Merge()
 _PREFIX = "tag:yaml.org,2002:"
 _BOOLEANS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 _KINDS = {"null", "bool", "int", "float", "merge", "timestamp", "value"}
+# Nothing longer is looked at as a number; PyYAML's patterns take seconds for megabytes of digits.
+_LONGEST_NUMBER = 400
 _BASE_60 = re.compile(r"[-+]?[0-9_]+(?::[0-9.]+)+")
 _RESOLVERS: dict[str, list[tuple[str, re.Pattern[str]]]] = yaml.SafeLoader.yaml_implicit_resolvers
 
@@ -27,7 +29,7 @@ _RESOLVERS: dict[str, list[tuple[str, re.Pattern[str]]]] = yaml.SafeLoader.yaml_
 def scalar(text: str, tag: str | None, *, plain: bool) -> object:
     """`plain` is whether the parser leaves the meaning to us: neither quoted nor tagged."""
     if plain:
-        tag = _implicit_tag(text)
+        tag = _implicit_tag(text) if len(text) <= _LONGEST_NUMBER else None
     if tag is None or tag in ("!", f"{_PREFIX}str"):
         return text
     kind = tag.removeprefix(_PREFIX)

@@ -55,7 +55,7 @@ def _one_of(choices: list[object], value: object) -> object:
 
 
 def _boolean(_: Schema, value: object) -> bool:
-    text = str(value).lower() if isinstance(value, str | int) else ""
+    text = f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, str | int) else ""
     if text not in _TRUE | _FALSE:
         raise ValueError("expected true or false")
     return text in _TRUE

@@ -1,0 +1,111 @@
+"""What an accepted Workspace becomes: nothing left to guess, and the same after JSON."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from schemas.admission import Verdict
+from schemas.config import TrainingArguments, TrainingConfig
+from schemas.identity import canonical, job_id
+from schemas.workspace import ResolvedSpec
+
+Judge = Callable[..., Verdict]
+
+RICH = """
+training_config:
+  ModelConfig: {torch_dtype: bfloat16, chat_template: "{{ messages }}"}
+  QuantizationConfig: {load_in_4bit: true}
+  LoraConfig: {r: 16, target_modules: [qkv_proj], rank_pattern: {qkv_proj: 4}}
+  TrainingArguments: {learning_rate: 2e-4, max_length: null, dataloader_drop_last: true, lr_scheduler_kwargs: {a: 1.5}}
+  DatasetConfig: {train_test_split: 0.9}
+"""
+
+
+@pytest.fixture
+def rich(judge: Judge) -> ResolvedSpec:
+    spec = judge({"tuning.method": "QLoRA", "metadata.namespace": "team"}, training_config=RICH).spec
+    assert spec is not None
+    return spec
+
+
+def test_everything_is_resolved(judge: Judge) -> None:
+    spec = judge(
+        {
+            "tuning.method": "LoRA",
+            "tuning.preset": {"name": "PHI-4"},
+            "tuning.input": {"image": "busybox", "imagePullSecrets": ["a", "b", "a"], "name": "rows"},
+            "tuning.output": {"image": "Registry.Example.com:5000/x/y@sha256:" + "a" * 64, "imagePushSecret": "push"},
+        }
+    ).spec
+    assert spec is not None
+    assert (spec.namespace, spec.name, spec.method) == ("default", "tune-phi", "lora")
+    assert (spec.preset, spec.model.repository) == ("phi-4", "microsoft/phi-4")
+    assert spec.model.revision == "187ef0342fff0eb3333be9f00389385e95ef0b61"
+    assert (spec.input.kind, spec.input.image) == ("image", "docker.io/library/busybox:latest")
+    assert (spec.input.pull_secrets, spec.input.name) == (("a", "b"), "rows")
+    assert spec.output.image == "registry.example.com:5000/x/y@sha256:" + "a" * 64
+    assert spec.output.push_secret == "push"
+
+
+def test_urls_keep_their_order_and_their_query(judge: Judge) -> None:
+    urls = ["HTTPS://B.example.com:443/x.jsonl?sig=A%2Fb&x=1#row", "http://a.example.com:8080/y"]
+    spec = judge({"tuning.input": {"urls": urls}}).spec
+    assert spec is not None
+    assert spec.input.urls == ("https://b.example.com/x.jsonl?sig=A%2Fb&x=1", "http://a.example.com:8080/y")
+
+
+def test_it_survives_json_with_what_was_given(rich: ResolvedSpec) -> None:
+    back = ResolvedSpec.model_validate_json(rich.model_dump_json())
+    assert back == rich
+    assert canonical(back) == canonical(rich)
+    assert back.config.training.model_fields_set == {
+        "learning_rate",
+        "max_length",
+        "dataloader_drop_last",
+        "lr_scheduler_kwargs",
+    }
+    assert back.config.training.model_fields_set == rich.config.training.model_fields_set
+    assert back.config.model.model_fields_set == rich.config.model.model_fields_set == {"torch_dtype", "chat_template"}
+    assert back.config.dataset.model_fields_set == {"train_test_split"}
+    assert back.config.collator.model_fields_set == set()
+
+
+def test_nulls_against_a_default_survive_a_writer_that_leaves_nulls_out(rich: ResolvedSpec) -> None:
+    back = ResolvedSpec.model_validate(rich.model_dump(mode="json", exclude_none=True))
+    assert back.config.training.max_length is None
+    assert back == rich
+
+
+def test_the_wire_s_names(rich: ResolvedSpec) -> None:
+    wire = rich.model_dump(mode="json")
+    assert {"namespace", "name", "preset", "model", "method", "input", "output", "config", "outputDir"} <= set(wire)
+    assert {"kind", "urls", "image", "pullSecrets", "volume"} <= set(wire["input"])
+    assert {
+        "ModelConfig",
+        "QuantizationConfig",
+        "LoraConfig",
+        "TrainingArguments",
+        "DatasetConfig",
+        "DataCollator",
+    } <= set(wire["config"])
+    assert wire["config"]["LoraConfig"]["target_modules"] == ["qkv_proj"]
+
+
+def test_readers_ignore_what_they_do_not_know(rich: ResolvedSpec) -> None:
+    wire: dict[str, Any] = rich.model_dump(mode="json")
+    wire["later"] = 1
+    wire["input"]["later"] = 1
+    assert job_id(ResolvedSpec.model_validate(wire)) == job_id(rich)
+
+
+def test_the_digest_is_what_the_id_starts_with(rich: ResolvedSpec) -> None:
+    assert rich.spec_digest.removeprefix("sha256:").startswith(job_id(rich).rpartition(".")[2])
+    assert job_id(rich).startswith("team.tune-phi.")
+
+
+def test_a_config_made_by_hand_knows_what_was_given() -> None:
+    config = TrainingConfig(training=TrainingArguments(learning_rate=1e-3))
+    assert config.given == {"TrainingArguments": ("learning_rate",)}
+    back = TrainingConfig.model_validate_json(config.model_dump_json())
+    assert back.training.model_fields_set == {"learning_rate"}

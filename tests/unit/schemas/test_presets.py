@@ -1,0 +1,103 @@
+"""The data file of presets: complete, and true of the architectures that the trainer has."""
+
+import ast
+import math
+import re
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+from schemas.presets import METHODS, Preset, UnknownPreset, find_preset, presets, tunable_presets
+
+TUNABLE = {
+    *("tiny", "phi-4", "phi-4-mini-instruct", "phi-3-mini-4k-instruct", "phi-3-mini-128k-instruct"),
+    *("phi-3-medium-4k-instruct", "phi-3-medium-128k-instruct", "phi-3.5-mini-instruct", "mistral-7b"),
+    *("qwen2.5-coder-7b-instruct", "qwen2.5-coder-32b-instruct", "falcon-7b", "falcon-40b", "phi-2"),
+}
+# The file of transformers that defines each architecture's layers.
+MODELING = {"phi-3": "phi3", "phi-4": "phi3", "phi-2": "phi", "falcon": "falcon", "mistral": "mistral", "qwen": "qwen2"}
+MODELING |= {"tiny": "llama"}
+
+
+def test_the_presets_of_the_contract() -> None:
+    assert set(tunable_presets()) == TUNABLE
+    assert len(presets()) == len(TUNABLE) + 15
+
+
+@pytest.mark.parametrize("name", sorted(TUNABLE))
+def test_a_preset_is_complete(name: str) -> None:
+    preset = presets()[name]
+    assert preset.tunable
+    assert preset.methods == METHODS
+    assert "/" in preset.repository
+    assert name == "tiny" or re.fullmatch(r"[0-9a-f]{40}", preset.revision)
+    assert preset.context_length
+    assert preset.parameters
+    assert preset.chat_template
+    assert set(preset.memory_gib) == set(METHODS)
+    weights = preset.parameters * 2 / 2**30
+    assert preset.memory_gib["lora"] >= math.ceil(weights)
+    assert preset.memory_gib["lora"] >= preset.memory_gib["qlora"]
+
+
+def attributes(architecture: str) -> set[str]:
+    """Every `self.<name> = ...` of an architecture's source: what a layer can be called."""
+    path = f"transformers/models/{architecture}/modeling_{architecture}.py"
+    source = Path(str(distribution("transformers").locate_file(path))).read_text(encoding="utf-8")
+    return {
+        target.attr
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Attribute)
+    }
+
+
+@pytest.mark.parametrize("name", sorted(TUNABLE))
+def test_target_modules_exist_in_the_architecture(name: str) -> None:
+    preset = presets()[name]
+    there = attributes(next(file for start, file in MODELING.items() if name.startswith(start)))
+    assert set(preset.target_modules) <= there
+    assert set(preset.fused.values()) <= set(preset.target_modules)
+    assert not set(preset.fused) & there - {"q_proj"} & set(preset.target_modules)
+
+
+def test_known_figures() -> None:
+    falcon = presets()["falcon-7b"]
+    assert falcon.memory_gib["qlora"] == 16
+    tiny = presets()["tiny"]
+    assert (tiny.repository, tiny.revision, tiny.context_length) == ("lorabus/tiny", "1", 1024)
+
+
+@pytest.mark.parametrize(
+    ("name", "canonical"),
+    [
+        ("tiny", "tiny"),
+        ("TINY", "tiny"),
+        ("phi-3-mini", "phi-3-mini-4k-instruct"),
+        ("PHI-3-Mini", "phi-3-mini-4k-instruct"),
+    ],
+)
+def test_names_and_aliases_have_no_letter_case(name: str, canonical: str) -> None:
+    assert find_preset(name) is presets()[canonical]
+
+
+def test_a_model_without_a_preset() -> None:
+    found = find_preset("org/model")
+    assert isinstance(found, Preset)
+    assert (found.name, found.repository, found.revision) == ("org/model", "org/model", "main")
+    assert (found.context_length, found.target_modules, found.tunable) == (None, (), True)
+
+
+def test_a_known_repository_keeps_its_pin() -> None:
+    found = find_preset("Microsoft/Phi-4")
+    assert isinstance(found, Preset)
+    assert (found.name, found.revision) == ("Microsoft/Phi-4", presets()["phi-4"].revision)
+    assert found.target_modules == presets()["phi-4"].target_modules
+
+
+def test_an_unknown_name_gives_the_nearest() -> None:
+    assert find_preset("phi4") == UnknownPreset("phi4", "phi-4")
+    assert find_preset("zzz") == UnknownPreset("zzz", None)
+    assert find_preset("x" * 10_000) == UnknownPreset("x" * 10_000, None)
