@@ -39,5 +39,7 @@ async def _layer(name: str, store: ObjectStore, files: tuple[StoredFile, ...], c
 
 
 def _assemble(layers: tuple[LayerSource, ...], notes: Mapping[str, str]) -> Image:
-    records = [layer.record for layer in layers if layer.record is not None]
-    return build_image(records, notes)
+    records = [layer.record for layer in layers]
+    if None in records:
+        raise RuntimeError("an image is written once each of its layers was read")
+    return build_image([record for record in records if record is not None], notes)

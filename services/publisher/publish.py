@@ -13,11 +13,13 @@ import stamina
 import structlog
 
 from schemas import store_keys
+from schemas.events import TYPE_OF
 from schemas.events.image import ImagePublished
 from schemas.events.job import Image as PublishedImage
 from schemas.events.job import JobCancelled, JobFailed, JobSucceeded
 from schemas.failures import Reason
-from schemas.records import AdapterManifest, ResultRecord, SpecRecord
+from schemas.records import AdapterManifest, OutboxRecord, ResultRecord, SpecRecord
+from schemas.topics import full_type
 from services.common.ending import end_job, read_result
 from services.common.errors import JobError, LorabusError, WorldError
 from services.common.journal import Journal, Publish
@@ -66,7 +68,7 @@ class Publisher:
         if ended is not None:
             await journal.send(ended.event)
             return ended
-        return await self._end(record, manifest, journal)
+        return await self._end(record, manifest, journal, attempt)
 
     async def give_up(self, job_id: str, attempt: int, error: Exception) -> ResultRecord:
         """End a job that no retry can help: the fault is ours."""
@@ -81,10 +83,10 @@ class Publisher:
         )
         return await journal.continue_from(self.store)
 
-    async def _end(self, record: SpecRecord, manifest: AdapterManifest, journal: Journal) -> ResultRecord:
-        job_id, attempt, began = record.job_id, manifest.attempt, time.monotonic()
+    async def _end(self, record: SpecRecord, manifest: AdapterManifest, journal: Journal, attempt: int) -> ResultRecord:
+        job_id, began = record.job_id, time.monotonic()
         try:
-            image = await self._put(record, manifest, journal)
+            image = await self._announced(job_id, attempt) or await self._put(record, manifest, journal)
         except Cancelled:
             result = await end_job(self.store, journal, job_id, attempt, JobCancelled)
         except JobError as error:
@@ -100,6 +102,14 @@ class Publisher:
         self.metrics.ended.labels(state=result.state.value).inc()
         log.info("job ended", job_id=job_id, attempt=attempt, state=result.state.value)
         return result
+
+    async def _announced(self, job_id: str, attempt: int) -> PublishedImage | None:
+        """The image that was in place and announced before this publisher, or one before it, died."""
+        last = await self.store.get(store_keys.outbox(job_id, attempt, "publisher"))
+        record = OutboxRecord.model_validate_json(last) if last else None
+        if record is None or record.type != full_type(TYPE_OF[ImagePublished]):
+            return None
+        return PublishedImage.model_validate(record.data)
 
     async def _put(self, record: SpecRecord, manifest: AdapterManifest, journal: Journal) -> PublishedImage:
         await self._check_cancel(record.job_id)

@@ -8,8 +8,8 @@ from typing import Protocol
 from schemas.failures import Reason
 from services.common.errors import WorldError
 from services.common.object_store import ObjectStore
+from services.common.registry.ahead import Ahead
 from services.common.registry.descriptors import sha256_of
-from services.publisher.ahead import ahead
 from services.publisher.layers import (
     MEDIA_TYPES,
     Compression,
@@ -93,7 +93,7 @@ class LayerSource:
     async def read(self, offset: int) -> AsyncIterator[bytes]:
         """The packed bytes from `offset` on. A file that is not what its manifest says ends it with a `WorldError`."""
         position = 0
-        async for piece in ahead(self._packed()):
+        async for piece in self._packed():
             fresh = piece[max(0, offset - position) :]
             position += len(piece)
             if fresh:
@@ -102,11 +102,14 @@ class LayerSource:
     async def _packed(self) -> AsyncIterator[bytes]:
         framer, raw, packed = _framer(self._compression), hashlib.sha256(), hashlib.sha256()
         size = 0
-        async for chunk in ahead(self._tar()):
-            piece, _ = await asyncio.gather(asyncio.to_thread(framer.add, chunk), asyncio.to_thread(raw.update, chunk))
-            await asyncio.to_thread(packed.update, piece)
-            size += len(piece)
-            yield piece
+        async with Ahead(self._tar()) as tar:
+            async for chunk in tar:
+                piece, _ = await asyncio.gather(
+                    asyncio.to_thread(framer.add, chunk), asyncio.to_thread(raw.update, chunk)
+                )
+                await asyncio.to_thread(packed.update, piece)
+                size += len(piece)
+                yield piece
         tail = framer.end()
         packed.update(tail)
         self.record = self.record or LayerRecord(

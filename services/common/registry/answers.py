@@ -53,7 +53,8 @@ def fault(host: str, what: str, answer: Answer, secrets: Iterable[str] = ()) -> 
         return NotAuthorized(host, text, status=answer.status)
     if answer.status == 404:
         return NotFound(host, text, status=404)
-    if answer.status in _PASSING or answer.status > 504:
+    # A success of another kind than was asked for is a confused server's, not a no.
+    if answer.status in _PASSING or answer.status > 504 or answer.status < 300:
         wait = retry_after(answer.headers.get("Retry-After"))
         return RegistryUnavailable(host, text, status=answer.status, retry_after=wait)
     return RegistryRefused(host, text, status=answer.status)

@@ -78,7 +78,7 @@ class Authenticator:
         credential = self._credential
         if credential is None or not credential.password:
             return None
-        return aiohttp.BasicAuth(credential.username, credential.password, encoding="utf-8").encode()
+        return aiohttp.encode_basic_auth(credential.username, credential.password, encoding="utf-8")
 
     async def _fetch(self, challenge: Challenge, scope: str) -> _Token:
         realm = self._origin.follow(challenge.params["realm"], self._origin.url)

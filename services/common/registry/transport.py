@@ -20,8 +20,8 @@ from services.common.registry.errors import RegistryUnavailable
 from services.common.registry.network import told
 from services.common.registry.origins import Origin
 
-Body = bytes | Callable[[], AsyncIterator[bytes]] | None
-"""Bytes, or something that gives them anew for each try."""
+Body = bytes | Callable[[], AsyncIterator[bytes]] | AsyncIterator[bytes] | None
+"""Bytes, something that gives them anew for each try, or a stream that can be sent only once."""
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 5
 _MAX_SMALL_ANSWER = 256 * 1024
@@ -134,19 +134,22 @@ class Transport:
             if response.status != 401 or last or not await self._auth.learn(challenges, scope, proof):
                 return response
             response.close()
+            if isinstance(body, AsyncIterator):
+                raise RegistryUnavailable(self.origin.host, "wants a new token; what was sent has to be sent again")
         raise AssertionError("the loop returns")
 
     async def _send(self, method: str, url: str, body: Body, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         async with asyncio.timeout(None) as limit:
-            data = self._watched(body, limit) if callable(body) else body
+            stream = body() if callable(body) else body
+            data = self._watched(stream, limit) if isinstance(stream, AsyncIterator) else stream
             return await self._connected.request(
                 method, URL(url, encoded=True), data=data, headers=headers, allow_redirects=False
             )
 
-    async def _watched(self, body: Callable[[], AsyncIterator[bytes]], limit: asyncio.Timeout) -> AsyncIterator[bytes]:
+    async def _watched(self, body: AsyncIterator[bytes], limit: asyncio.Timeout) -> AsyncIterator[bytes]:
         """Give the body on; a registry that stops reading it is not waited for longer than `silence_seconds`."""
         loop = asyncio.get_running_loop()
-        async for chunk in body():
+        async for chunk in body:
             limit.reschedule(loop.time() + self._silence)
             yield chunk
             limit.reschedule(None)

@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 from urllib.parse import urlencode
 
+from services.common.registry.ahead import Ahead
 from services.common.registry.answers import Answer
 from services.common.registry.errors import NotFound, RegistryRefused, RegistryUnavailable
 from services.common.registry.repository import Repository
+from services.common.registry.transport import Body
 
 CHUNK_BYTES = 64 * 1024 * 1024
 SMALL_BYTES = 1024 * 1024
+_SESSION_CODES = ("DIGEST_INVALID", "SIZE_INVALID", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "RANGE_INVALID")
 OnBytes = Callable[[int], None]
 """Told how many bytes of the blob the registry has."""
 
@@ -99,9 +102,10 @@ class _Upload:
     async def _start(self) -> bool:
         """Open a session; True when the blob was mounted instead."""
         url = self._repository.url("blobs", "uploads", "")
-        if self._mount_from and self._source.digest:
+        mount = self._mount_from is not None and self._source.digest is not None
+        if mount:
             url = f"{url}?{urlencode({'mount': self._source.digest, 'from': self._mount_from})}"
-        answer = await self._ask("POST", url, "an upload cannot be begun", ok=(201, 202))
+        answer = await self._ask("POST", url, "an upload cannot be begun", ok=(201, 202) if mount else (202,))
         if answer.status == 201:
             self._on_bytes(self._source.size)
             return True
@@ -122,19 +126,17 @@ class _Upload:
         self._moved(answer)
 
     async def _send(self) -> None:
-        pieces = _Pieces(self._source.read(self._offset))
-        try:
+        async with Ahead(self._source.read(self._offset)) as stream:
+            pieces = _Pieces(stream)
             while self._offset < self._source.size:
                 await self._send_chunk(pieces, min(self._chunk_bytes, self._source.size - self._offset))
             await pieces.drain()
-        finally:
-            await pieces.close()
 
     async def _send_chunk(self, pieces: "_Pieces", length: int) -> None:
-        begun = self._offset
+        begun = sent = self._offset
 
         async def body() -> AsyncIterator[bytes]:
-            sent = begun
+            nonlocal sent
             async for piece in pieces.take(length):
                 yield piece
                 sent += len(piece)
@@ -146,16 +148,19 @@ class _Upload:
             "Content-Range": f"{begun}-{begun + length - 1}",
         }
         try:
-            # One try: the bytes are gone once they were read. The next one asks for the offset first.
+            # A stream: its bytes are gone once they were sent. The next try asks for the offset first.
             answer = await self._ask(
-                "PATCH", self._location or "", "a chunk was refused", ok=(201, 202, 204), body=body, headers=headers
+                "PATCH", self._location or "", "a chunk was refused", ok=(201, 202, 204), body=body(), headers=headers
             )
         except RegistryRefused as error:
-            if isinstance(error, NotFound) or error.status == 416:
+            if _lost_count(error):
                 raise RegistryUnavailable(error.host, "lost count of the upload") from error
             raise
         self._moved(answer)
-        self._offset = begun + length
+        has = _end_of_range(answer.headers.get("Range", f"0-{sent - 1}"), self._repository.host)
+        if not sent == has == begun + length:
+            raise RegistryUnavailable(self._repository.host, f"took {has:,} bytes where {begun + length:,} were meant")
+        self._offset = has
 
     async def _finish(self, body: Callable[[], AsyncIterator[bytes]] | None) -> None:
         digest = self._source.digest
@@ -167,7 +172,9 @@ class _Upload:
         headers = {"Content-Length": str(self._source.size)} if body else {}
         try:
             answer = await self._ask("PUT", url, "the blob was not taken", ok=(201, 204), body=body, headers=headers)
-        except (NotFound, RegistryUnavailable) as error:
+        except (RegistryRefused, RegistryUnavailable) as error:
+            if isinstance(error, RegistryRefused) and not _lost_count(error):
+                raise
             # The answer may be what was lost, not the blob.
             if await self._repository.blob_size(digest, scope=self._repository.push_scope) == self._source.size:
                 self._on_bytes(self._source.size)
@@ -189,7 +196,7 @@ class _Upload:
         what: str,
         *,
         ok: tuple[int, ...],
-        body: Callable[[], AsyncIterator[bytes]] | None = None,
+        body: Body = None,
         headers: dict[str, str] | None = None,
     ) -> Answer:
         repository = self._repository
@@ -235,11 +242,10 @@ class _Pieces:
             if piece:
                 raise RuntimeError("the source goes on after its size")
 
-    async def close(self) -> None:
-        """Let go of the stream."""
-        close = getattr(self._stream, "aclose", None)
-        if close is not None:
-            await close()
+
+def _lost_count(error: RegistryRefused) -> bool:
+    """True when the registry's no is about this session or what has come through of it, not about us."""
+    return isinstance(error, NotFound) or error.status == 416 or any(code in str(error) for code in _SESSION_CODES)
 
 
 def _end_of_range(header: str | None, host: str) -> int:

@@ -1,0 +1,160 @@
+"""The fault matrix: every request of a push fails once, in each way, and the image is whole all the same.
+
+The tag moves last: whenever a push was broken off, a tag that is there shows a whole image.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import stamina
+from aiohttp import web
+
+from services.common.registry import upload
+from tests.component.services.common.registry.fake_registry import FakeRegistry, Fault, running
+from tests.component.services.publisher.harness import Bench, make_bench
+from tests.component.services.publisher.jobs import adapter_files, to_image, trained_job, write_secret
+
+FAULTS = {
+    "500": Fault("status", 500),
+    "503 with Retry-After": Fault("status", 503, (("Retry-After", "0"),)),
+    "429 with Retry-After": Fault("status", 429, (("Retry-After", "0"),)),
+    "closed before": Fault("close"),
+    "reset before": Fault("reset"),
+    "cut in the middle": Fault("cut"),
+    "answer lost": Fault("close", when="after"),
+    "500 after the effect": Fault("status", 500, when="after"),
+    "token refused": Fault("status", 401, (("WWW-Authenticate", 'Bearer realm="{realm}",service="fake"'),)),
+    "session forgotten": Fault("forget"),
+    "another digest": Fault("digest"),
+    "silence": Fault("silence"),
+}
+
+
+@pytest.fixture(autouse=True)
+def at_once() -> Iterator[None]:
+    """Without waits between tries."""
+    with stamina.set_testing(True, attempts=4, cap=True):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several chunks for a small layer, so that there are boundaries to fail at."""
+    monkeypatch.setattr(upload, "CHUNK_BYTES", 150_000)
+    monkeypatch.setattr(upload, "SMALL_BYTES", 1_000)
+
+
+@pytest.fixture
+async def registry() -> AsyncIterator[FakeRegistry]:
+    async with running(FakeRegistry(auth="bearer")) as made:
+        yield made
+
+
+def fresh_bench(home: Path, registry: FakeRegistry) -> Bench:
+    bench = make_bench(
+        home, insecure_registries=registry.address, publish_retry_seconds=5, registry_silence_seconds=0.3
+    )
+    write_secret(bench.settings.secrets_dir, registry.address)
+    return bench
+
+
+async def push(home: Path, registry: FakeRegistry) -> Bench:
+    bench = fresh_bench(home, registry)
+    record = await trained_job(
+        bench.store, to_image(f"{registry.address}/team/adapter:v1"), files=adapter_files(400_000)
+    )
+    await bench.publisher().publish(record.job_id, 1)
+    return bench
+
+
+def is_whole(registry: FakeRegistry) -> bool:
+    raw = registry.manifests.get("team/adapter:v1")
+    if raw is None:
+        return False
+    manifest = json.loads(raw)
+    named = [manifest["config"], *manifest["layers"]]
+    return all(len(registry.blobs.get(entry["digest"], b"")) == entry["size"] for entry in named)
+
+
+def failing_at(place: int, fault: Fault, registry: FakeRegistry):  # type: ignore[no-untyped-def]
+    def choose(number: int, request: web.Request, _: FakeRegistry) -> Fault | None:
+        # A token that is refused as soon as it was given is a user's fault; one that worked before has expired.
+        if number != place or (fault.status == 401 and (place < 3 or request.path == "/token")):
+            return None
+        if fault.kind == "forget":
+            registry.uploads.clear()
+            return Fault("status", 500)
+        if fault.kind == "digest":
+            return Fault("status", 201, (("Docker-Content-Digest", f"sha256:{'0' * 64}"), ("Location", "/v2/x")))
+        headers = tuple((name, value.format(realm=f"http://{registry.address}/token")) for name, value in fault.headers)
+        return Fault(fault.kind, fault.status, headers, fault.when)
+
+    return choose
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_one_fault_anywhere_in_a_push(tmp_path: Path, registry: FakeRegistry, name: str) -> None:
+    plain = await push(tmp_path / "plain", registry)
+    assert plain.types()[-1] == "job.succeeded"
+    requests = len(registry.log)
+    assert requests > 12
+    digest = registry.tag("team/adapter", "v1")
+    for place in range(requests):
+        broken = FakeRegistry(auth="bearer")
+        async with running(broken):
+            broken.fault = failing_at(place, FAULTS[name], broken)
+            bench = await push(tmp_path / str(place), broken)
+        failed = (name, place, registry.log[place], bench.last())
+        assert bench.types()[-1] == "job.succeeded", failed
+        assert is_whole(broken), failed
+        assert broken.tag("team/adapter", "v1") == digest, failed
+
+
+async def test_a_push_that_never_comes_through_leaves_no_tag(tmp_path: Path, registry: FakeRegistry) -> None:
+    """From request N on everything fails; whatever N, there is no half image, and the job's failure is clear."""
+    await push(tmp_path / "plain", registry)
+    for place in range(len(registry.log)):
+        broken = FakeRegistry(auth="bearer")
+        async with running(broken):
+            broken.fault = lambda number, request, _, place=place: Fault("status", 500) if number >= place else None
+            bench = await push(tmp_path / str(place), broken)
+            assert bench.last()["reason"] == "RegistryUnavailable"
+            assert "HTTP 500" in str(bench.last()["message"])
+        assert is_whole(broken) or broken.tag("team/adapter", "v1") is None
+
+
+async def test_a_publisher_that_is_killed_anywhere_is_followed_by_one_that_finishes(
+    tmp_path: Path, registry: FakeRegistry
+) -> None:
+    """The first one is cancelled while it waits for the answer to request N, which is what a kill leaves behind."""
+    await push(tmp_path / "plain", registry)
+    digest = registry.tag("team/adapter", "v1")
+    for place in range(len(registry.log)):
+        async with running(FakeRegistry(auth="bearer")) as other:
+            bench = fresh_bench(tmp_path / str(place), other)
+            output = to_image(f"{other.address}/team/adapter:v1")
+            record = await trained_job(bench.store, output, files=adapter_files(400_000))
+            reached = asyncio.Event()
+
+            def hold(number: int, *_: object, place: int = place, reached: asyncio.Event = reached) -> Fault | None:
+                if number != place:
+                    return None
+                reached.set()
+                return Fault("silence")
+
+            other.fault = hold
+            first = asyncio.create_task(bench.publisher().publish(record.job_id, 1))
+            async with asyncio.timeout(10):
+                await reached.wait()
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+            other.fault = None
+            await bench.publisher().publish(record.job_id, 1)
+            assert other.tag("team/adapter", "v1") == digest
+            assert is_whole(other)
+        ids = [event.id for event in bench.sent]
+        assert list(dict.fromkeys(ids)) == [f"{record.job_id}:1:publisher:{n + 1}" for n in range(len(set(ids)))]
+        assert bench.types()[-1] == "job.succeeded"
