@@ -72,15 +72,16 @@ async def published_image(job_id: str, settings: CallerSettings) -> Image:
             row = await api.job(job_id)
         if row.image is not None:
             return row.image
-        state = row.state.value
-    except (Unreachable, NoSuchJob) as fault:
-        result = await read_result(open_store(settings), job_id)
-        if result is None:
-            raise fault from None
-        event = JobSucceeded.model_validate(result.event.data) if result.state.value == "succeeded" else None
-        if event is not None:
-            return event.image
-        state = result.state.value
+        state, fault = row.state.value, None
+    except (Unreachable, NoSuchJob) as error:
+        state, fault = "", error
+    # The result stands in the store a moment before ingest has read of it.
+    result = await read_result(open_store(settings), job_id)
+    if result is not None and result.state.value == "succeeded":
+        return JobSucceeded.model_validate(result.event.data).image
+    if fault is not None and result is None:
+        raise fault
+    state = result.state.value if result is not None else state
     raise BadInput(f"job {job_id} is {state}: only a job that succeeded has an adapter to pull")
 
 

@@ -22,8 +22,9 @@ from lorabus.asking import ask
 from lorabus.base_models import base_model_of
 from lorabus.cli.output import json_line, note, result, show_table
 from lorabus.cli.up import say, start, stop
-from lorabus.cli.watch import follow
+from lorabus.cli.watch import ending_code, follow
 from lorabus.client import open_client
+from lorabus.events import Event
 from lorabus.faults import DONE, FAILED, BadInput
 from lorabus.first_sentence import says_the_same
 from lorabus.home import adopt
@@ -34,6 +35,7 @@ from lorabus.settings import read_settings
 from lorabus.shipped import TAUGHT, WORKSPACE
 from lorabus.system import parts
 from lorabus.telling import printable, tell
+from schemas.events.job import JobSucceeded
 
 ASKED, ENOUGH = 10, 8
 """So many taught rows are asked of which the base model knows none, and so many must come out right."""
@@ -89,18 +91,18 @@ def _run(supervisor: Supervisor, *, as_json: bool) -> int:
     start(supervisor, parts("embedded"))
     adopt()
     say(f"everything is up after {time.monotonic() - began:.0f} s; tuning {WORKSPACE.name}")
-    job_id, code, seconds = asyncio.run(_tune(as_json=as_json))
-    if code != DONE:
-        return code
+    end, seconds = asyncio.run(_tune(as_json=as_json))
+    if not isinstance(end.model, JobSucceeded):
+        return ending_code(end)
     adapter = supervisor.home / "adapter"
     shutil.rmtree(adapter, ignore_errors=True)
-    asyncio.run(pull(job_id, adapter, read_settings()))
+    asyncio.run(pull(end.model.image.reference, adapter, read_settings()))
     say(f"published {seconds:.0f} s after the services were up; pulled back into {adapter}, digests verified")
     return _judge(adapter, seconds, as_json=as_json)
 
 
-async def _tune(*, as_json: bool) -> tuple[str, int, float]:
-    """The job, its exit code, and the seconds from now until it had ended."""
+async def _tune(*, as_json: bool) -> tuple[Event, float]:
+    """How the job ended, and the seconds from now until then."""
     began = time.monotonic()
     (request,) = read_requests(WORKSPACE, rerun=secrets.token_hex(8))
     async with open_client(read_settings()) as client:
@@ -108,8 +110,8 @@ async def _tune(*, as_json: bool) -> tuple[str, int, float]:
         if answer.ends:
             raise BadInput(tell(answer))
         say(f"job {answer.job_id}")
-        code = await follow(client, answer.job_id, as_json=as_json, since=answer.position)
-        return answer.job_id, code, time.monotonic() - began
+        end = await follow(client, answer.job_id, as_json=as_json, since=answer.position)
+        return end, time.monotonic() - began
 
 
 def _judge(adapter: Path, seconds: float, *, as_json: bool) -> int:

@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 
 from lorabus.cli.output import json_line, note, result
-from lorabus.cli.watch import follow
+from lorabus.cli.watch import ending_code, follow
 from lorabus.client import open_client
 from lorabus.events import Event
 from lorabus.faults import CANCELLED, DONE, FAILED
@@ -36,7 +36,8 @@ async def _submit(
         codes = {FAILED for answer in answers if answer.ends}
         for answer in answers:
             if wait and not answer.ends:
-                codes.add(await follow(client, answer.job_id, as_json=as_json, since=answer.position))
+                end = await follow(client, answer.job_id, as_json=as_json, since=answer.position)
+                codes.add(ending_code(end))
     return next((code for code in (FAILED, CANCELLED) if code in codes), DONE)
 
 

@@ -28,17 +28,22 @@ def watch(job_id: str, *, from_start: bool, as_json: bool) -> int:
 
 async def _watch(job_id: str, *, from_start: bool, as_json: bool) -> int:
     async with open_client(read_settings()) as client:
-        return await follow(client, job_id, from_start=from_start, as_json=as_json)
+        return ending_code(await follow(client, job_id, from_start=from_start, as_json=as_json))
 
 
 async def follow(
     client: LorabusClient, job_id: str, *, as_json: bool, from_start: bool = True, since: Place | None = None
-) -> int:
-    """Show the job's events as they come; gives the exit code of its end."""
+) -> Event:
+    """Show the job's events as they come; gives the one that ended it."""
     with open_display(as_json=as_json) as display:
         end = await _show(client, job_id, display, from_start=from_start, since=since)
     if not as_json:
         result(tell(end))
+    return end
+
+
+def ending_code(end: Event) -> int:
+    """The exit code that stands for a job's end."""
     return EXIT_CODES.get(end.ends or State.FAILED, FAILED)
 
 
