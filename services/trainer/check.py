@@ -26,11 +26,12 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     os.nice(5)
     request = CheckRequest.model_validate_json(sys.stdin.buffer.read())
-    sys.stdout.write(_answer(request).model_dump_json())
+    sys.stdout.write(answer(request).model_dump_json())
     return 0
 
 
-def _answer(request: CheckRequest) -> Answer:
+def answer(request: CheckRequest) -> Answer:
+    """Never raises for what the dataset or the request brings with it."""
     try:
         outcome = check(request, load_encoder(request.model_folder, request.rules))
     except JobError as error:

@@ -106,10 +106,11 @@ async def run_check(request: CheckRequest, folder: Path) -> CheckResult:
             with suppress(ProcessLookupError):
                 process.kill()
             await asyncio.shield(process.wait())
-    return _result(output, errors, process.returncode)
+    return result_of(output, errors, process.returncode)
 
 
-def _result(output: bytes, errors: bytes, status: int | None) -> CheckResult:
+def result_of(output: bytes, errors: bytes, status: int | None) -> CheckResult:
+    """What the process answered; raises what it told, or why it told nothing."""
     try:
         answer = Answer.model_validate_json(output)
     except ValidationError as error:

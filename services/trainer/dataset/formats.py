@@ -11,8 +11,8 @@ import orjson
 
 from schemas.failures import Reason
 from services.common.errors import UserError
-from services.trainer.stage.decode import DecodeError, Decoder, Gzip, Zstd
-from services.trainer.stage.names import data_extension
+from services.trainer.dataset.decode import DecodeError, Decoder, Gzip, Zstd
+from services.trainer.dataset.names import data_extension
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

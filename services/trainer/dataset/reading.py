@@ -9,12 +9,12 @@ import pyarrow as pa
 
 from schemas.failures import Reason
 from services.common.errors import UserError
+from services.trainer.dataset.decode import DecodeError
 from services.trainer.dataset.formats import Format, open_plain
 from services.trainer.dataset.json_array import read_json
 from services.trainer.dataset.lines import Found, read_csv, read_jsonl
 from services.trainer.dataset.tables import read_arrow, read_parquet
 from services.trainer.dataset.tars import read_webdataset
-from services.trainer.stage.decode import DecodeError
 
 
 def read_rows(name: str, path: Path, kind: Format) -> Iterator[Found]:

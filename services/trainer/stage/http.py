@@ -21,8 +21,8 @@ from schemas.failures import Reason
 from schemas.source_urls import RefusedUrl, SourceUrl, parse_source_url
 from services.common.errors import UserError, WorldError
 from services.common.guard import guarded_connector
+from services.trainer.dataset.decode import DecodeError, Decoder, decoder_for
 from services.trainer.stage import faults
-from services.trainer.stage.decode import DecodeError, Decoder, decoder_for
 from services.trainer.stage.files import SourceRecord
 from services.trainer.stage.limits import check_ratio, paced
 from services.trainer.stage.settings import StagingSettings

@@ -8,11 +8,11 @@ from aiohttp import ClientSession
 
 from schemas.failures import Reason
 from services.common.errors import UserError
+from services.trainer.dataset.names import name_of
 from services.trainer.stage import faults
 from services.trainer.stage.blobs import find_blob
 from services.trainer.stage.files import BlobRecord, SourceRecord
 from services.trainer.stage.http import Download, HttpSource
-from services.trainer.stage.names import name_of
 from services.trainer.stage.transfer import Staged, Transfer, staged
 
 _PIN = re.compile(r"sha256[=:]([0-9a-fA-F]{64})")

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from schemas.failures import Reason
 from schemas.workspace import VolumeSource
 from services.common.errors import UserError
-from services.trainer.stage.names import is_data_file
+from services.trainer.dataset.names import is_data_file
 from services.trainer.stage.settings import StagingSettings
 
 READ_BYTES = 4 * 1024 * 1024

@@ -1,0 +1,79 @@
+"""Datasets in a file store, checked by the real process with the example's tokenizer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from schemas.workspace import InputSpec, ModelRef, OutputSpec, ResolvedSpec, VolumeSource
+from services.common.object_store import ObjectStore, open_store
+from services.trainer import preflight as preflight_module
+from services.trainer.check import answer
+from services.trainer.dataset.request import CheckRequest, CheckResult
+from services.trainer.dataset.settings import DatasetSettings
+from services.trainer.preflight import Preflight, preflight
+from services.trainer.stage import stage
+
+TINY = Path(__file__).parents[5] / "examples" / "tiny"
+Run = Callable[..., Awaitable[Preflight]]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> DatasetSettings:
+    return DatasetSettings(home=tmp_path)
+
+
+@pytest.fixture
+def store(settings: DatasetSettings) -> ObjectStore:
+    return open_store(settings)
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks in this process, which spares each test a second of imports."""
+
+    async def check_here(request: CheckRequest, folder: Path) -> CheckResult:
+        assert folder.is_dir()
+        made = await asyncio.to_thread(answer, CheckRequest.model_validate_json(request.model_dump_json()))
+        return preflight_module.result_of(made.model_dump_json().encode(), b"", 0)
+
+    monkeypatch.setattr(preflight_module, "run_check", check_here)
+
+
+@pytest.fixture
+def run(settings: DatasetSettings, store: ObjectStore, tmp_path: Path) -> Run:
+    """Stages files given as `name=text` and checks them; keywords in capitals are sections of the training config."""
+    runs = iter(range(100))
+
+    async def check(files: dict[str, bytes | str], **changes: object) -> Preflight:
+        claim = tmp_path / "volumes" / "data"
+        claim.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (claim / name).write_bytes(text.encode() if isinstance(text, str) else text)
+        spec = spec_of({name: value for name, value in changes.items() if name[0].isupper()})
+        changed = settings.model_copy(update={name: value for name, value in changes.items() if name[0].islower()})
+        dataset = await stage(spec, store, changed, on_progress=nobody_listens)
+        scratch = tmp_path / f"scratch{next(runs)}"
+        scratch.mkdir()
+        return await preflight(spec, dataset, store, scratch, TINY, settings=changed)
+
+    return check
+
+
+def spec_of(config: dict[str, object]) -> ResolvedSpec:
+    return ResolvedSpec(
+        namespace="default",
+        name="job",
+        preset="tiny",
+        model=ModelRef(repository="lorabus/tiny", revision="1"),
+        method="lora",
+        input=InputSpec(kind="volume", volume=VolumeSource(claim_name="data")),
+        output=OutputSpec(kind="volume", volume=VolumeSource(claim_name="out")),
+        output_dir="/mnt/results",
+        config={"DatasetConfig": {"train_test_split": 1}, **config},
+    )
+
+
+async def nobody_listens(done: int, total: int | None) -> None:
+    return None
