@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import orjson
+
 from schemas.field_tables import config_fields
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ def canonical(spec: "ResolvedSpec") -> bytes:
     Left out is what cannot change the result: who set a value, the resources asked for, and values of the
     configuration that are its defaults, so that a release with one more field gives the same ids.
     """
-    plain = spec.model_dump(mode="json", exclude={"fixed": True, "config": {"given"}})
+    plain = orjson.loads(spec.model_dump_json())
+    del plain["fixed"], plain["config"]["given"]
     for name, section in plain["config"].items():
         defaults = config_fields()[name]
         plain["config"][name] = {

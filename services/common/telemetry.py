@@ -69,6 +69,12 @@ def span(
     (or a new one) and nothing is recorded.
     """
     parent = valid_traceparent(traceparent)
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        # No exporter: only the trace id, for the logs.
+        parent = parent or new_traceparent()
+        with trace.use_span(trace.NonRecordingSpan(_context_of(parent))):
+            yield parent
+        return
     context = _PROPAGATOR.extract({"traceparent": parent}) if parent else Context()
     tracer = trace.get_tracer("lorabus")
     with tracer.start_as_current_span(
@@ -100,9 +106,12 @@ def _traceparent_of(current: Span) -> str | None:
 
 
 def _link(traceparent: str) -> Link:
+    return Link(_context_of(traceparent))
+
+
+def _context_of(traceparent: str) -> SpanContext:
     _, trace_hex, span_hex, flags = traceparent.split("-")
-    context = SpanContext(int(trace_hex, 16), int(span_hex, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
-    return Link(context)
+    return SpanContext(int(trace_hex, 16), int(span_hex, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
 
 
 def _exporter(kind: str):  # type: ignore[no-untyped-def]

@@ -104,13 +104,21 @@ class Consumption:
     async def _one(self, record: ConsumerRecord, handle: Handle, decoder: Decode) -> bool:
         try:
             received = _received(record, decoder)
-            async for attempt in stamina.retry_context(on=PASSING, attempts=None, timeout=300, wait_max=15):
-                with attempt:
-                    await handle(received)
+            await _patiently(handle, received)
         except (EnvelopeError, Unreadable) as error:
             await self.dead_letters.add(record, str(error))
             return True
         return False
+
+
+async def _patiently(handle: Handle, received: Received) -> None:
+    try:
+        await handle(received)
+    except PASSING:
+        # Only now: setting up the retries costs as much as handling a small record.
+        async for attempt in stamina.retry_context(on=PASSING, attempts=None, timeout=300, wait_max=15):
+            with attempt:
+                await handle(received)
 
 
 async def _commit(message: KafkaMessage, batch: Iterable[ConsumerRecord]) -> None:
