@@ -42,7 +42,7 @@ class DatasetRefused(UserError):
 
     def __init__(self, failed: CheckFailed) -> None:
         super().__init__(failed.reason, failed.message)
-        self.facts = failed.model_dump(exclude={"reason", "message"})
+        self.facts = failed.facts()
 
 
 async def preflight(

@@ -159,7 +159,7 @@ class _Check:
         if len(evaluation):
             files[EVAL] = _write(tokens, evaluation, self._request.out / EVAL)
         return CheckResult(
-            format=", ".join(dict.fromkeys(self._formats)),
+            format=self._format(),
             rows=len(train),
             eval_rows=len(evaluation),
             problems=self._problems.shown,
@@ -174,6 +174,10 @@ class _Check:
             preview=[self._preview(tokens, number) for number in train[:PREVIEW_ROWS]],
             files=files,
         )
+
+    def _format(self) -> str:
+        """Of all files, each said once."""
+        return ", ".join(dict.fromkeys(self._formats))
 
     def _preview(self, tokens: Tokens, number: int) -> PreviewRow:
         ids, labels = tokens.row(int(number))
@@ -191,6 +195,9 @@ class _Check:
         return CheckFailed(
             reason=error.reason,
             message=error.message,
+            format=self._format(),
+            rows=len(self._census),
+            tokens=self._census.tokens(),
             problems=self._problems.shown,
             problem_count=self._problems.count,
         )

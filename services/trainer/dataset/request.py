@@ -72,12 +72,20 @@ class CheckResult(_Plain):
 
 
 class CheckFailed(_Plain):
-    """The dataset cannot be trained on. `result` is there when rows were read."""
+    """The dataset cannot be trained on; `rows` and `tokens` are of the rows that could have been kept."""
 
     reason: Reason
     message: str
+    format: str = ""
+    rows: int = 0
     problems: list[RowProblem] = Field(default_factory=list)
     problem_count: int = 0
+    tokens: TokenCounts = TokenCounts(total=0, trained=0, p50=0, p95=0, max=0)
+
+    def facts(self) -> dict[str, object]:
+        """Fields of `DatasetChecked`."""
+        told = {name: getattr(self, name) for name in type(self).model_fields if name not in ("reason", "message")}
+        return {**told, "dropped": self.problem_count, "planned_steps": 0}
 
 
 class Answer(_Plain):

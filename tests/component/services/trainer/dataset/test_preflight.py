@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from schemas.events.dataset import DatasetChecked
 from schemas.failures import Reason
 from services.common.object_store import ObjectStore
 from services.trainer import preflight as module
@@ -113,6 +114,8 @@ async def test_too_many_bad_rows_fail_with_all_of_them_counted_and_the_first_tol
     fault = await refused(run({"a.jsonl": text}, dataset_problem_limit=20), Reason.DATASET_INVALID)
     assert "500 of 550 rows" in fault.message
     assert "a.jsonl:51:" in fault.message
+    told = DatasetChecked(job_id="j", attempt=1, sequence=1, **fault.facts)  # type: ignore[arg-type]
+    assert (told.rows, told.planned_steps, told.format) == (50, 0, "jsonl prompt-completion")
     assert (fault.facts["problem_count"], len(fault.facts["problems"])) == (500, 20)
 
 
