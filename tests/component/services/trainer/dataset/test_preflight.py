@@ -114,9 +114,9 @@ async def test_too_many_bad_rows_fail_with_all_of_them_counted_and_the_first_tol
     fault = await refused(run({"a.jsonl": text}, dataset_problem_limit=20), Reason.DATASET_INVALID)
     assert "500 of 550 rows" in fault.message
     assert "a.jsonl:51:" in fault.message
-    told = DatasetChecked(job_id="j", attempt=1, sequence=1, **fault.facts)  # type: ignore[arg-type]
+    told = DatasetChecked(job_id="j", attempt=1, sequence=1, **fault.facts)
     assert (told.rows, told.planned_steps, told.format) == (50, 0, "jsonl prompt-completion")
-    assert (fault.facts["problem_count"], len(fault.facts["problems"])) == (500, 20)
+    assert (told.problem_count, len(told.problems)) == (500, 20)
 
 
 async def test_the_share_of_bad_rows_can_be_raised(run: Run) -> None:
