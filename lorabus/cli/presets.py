@@ -43,6 +43,5 @@ def _print_table(tunable: list[Preset]) -> None:
         modules = ", ".join(preset.target_modules)
         context = str(preset.context_length)
         table.add_row(preset.name, preset.repository, preset.revision[:12], context, *sizes, modules)
-    console = Console()
-    # A file or a pipe has no width; cut lines would be useless there.
-    console.print(table, width=None if console.is_terminal else 200, crop=console.is_terminal)
+    # A pipe has no width; cut lines would be useless there.
+    Console(width=None if sys.stdout.isatty() else 240).print(table)

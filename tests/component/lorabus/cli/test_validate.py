@@ -1,0 +1,261 @@
+"""`lorabus validate` on files: the lines that it prints and its exit codes."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lorabus.cli.validate import INVALID, UNREADABLE, VALID, validate, validate_quickly
+
+WORKSPACE = """
+apiVersion: kaito.sh/v1beta1
+kind: Workspace
+metadata: {name: NAME}
+resource: {instanceType: x, labelSelector: {}}
+tuning:
+  preset: {name: tiny}
+  method: lora
+  config: CONFIG
+  input: {urls: ["https://data.example.com/rows.jsonl"]}
+  output: {image: registry.example.com/adapter, imagePushSecret: push}
+"""
+CONFIG_MAP = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: mine}
+data: {training_config.yaml: "training_config: {LoraConfig: {r: R}}"}
+"""
+
+
+def workspace(name: str = "w", config: str = "lora-params-template") -> str:
+    return WORKSPACE.replace("NAME", name).replace("CONFIG", config)
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    monkeypatch.setenv("LORABUS_HOME", str(tmp_path / "home"))
+    for name in ("LORABUS_CONFIGMAPS_DIR", "LORABUS_SOURCE_ALLOW"):
+        monkeypatch.delenv(name, raising=False)
+
+    def write_file(content: str | bytes, name: str = "file.yaml") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write_file
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, list[dict[str, Any]], str]]:
+    """Exit code, JSON lines and what went to stderr."""
+
+    def run_json(*files: Path, existing: Path | None = None) -> tuple[int, list[dict[str, Any]], str]:
+        code = validate(list(files), True, existing)
+        out, err = capsys.readouterr()
+        return code, [json.loads(line) for line in out.splitlines()], err
+
+    return run_json
+
+
+Write = Callable[..., Path]
+Run = Callable[..., tuple[int, list[dict[str, Any]], str]]
+
+
+def test_a_valid_workspace(write: Write, run: Run) -> None:
+    path = write(workspace())
+    code, lines, err = run(path)
+    assert (code, err) == (VALID, "")
+    (line,) = lines
+    assert (line["file"], line["name"], line["valid"], line["problems"]) == (str(path), "w", True, [])
+    assert "'push'" in line["warnings"][0]
+    assert list(line) == ["file", "name", "valid", "problems", "warnings"]
+
+
+def test_one_line_for_each_workspace_with_all_its_problems(write: Write, run: Run) -> None:
+    bad = workspace("Bad").replace("tiny", "tinny").replace("method: lora", "metod: lora")
+    code, lines, _ = run(write(f"{workspace('a')}---{bad}"), write(workspace("c"), "other.yaml"))
+    assert code == INVALID
+    assert [(line["name"], line["valid"]) for line in lines] == [("a", True), ("Bad", False), ("c", True)]
+    assert {problem["path"] for problem in lines[1]["problems"]} == {
+        "metadata.name",
+        "tuning.metod",
+        "tuning.method",
+        "tuning.preset.name",
+    }
+    assert all(set(problem) == {"path", "message"} for problem in lines[1]["problems"])
+
+
+def test_json_files(write: Write, run: Run) -> None:
+    document = {"kind": "Workspace", "tuning": {}}
+    code, lines, _ = run(write(json.dumps(document), "x.json"))
+    assert code == INVALID
+    assert "tuning.input" in {problem["path"] for problem in lines[0]["problems"]}
+
+
+def test_config_maps_of_the_same_files_come_first_then_the_folder(write: Write, run: Run, tmp_path: Path) -> None:
+    wants = write(workspace(config="mine"))
+    code, lines, _ = run(wants)
+    assert code == INVALID
+    assert str(tmp_path / "home/configmaps/mine") in lines[0]["problems"][0]["message"]
+    write("training_config: {LoraConfig: {r: 0}}", "home/configmaps/mine/training_config.yaml")
+    code, lines, _ = run(wants)
+    assert [problem["path"].rpartition(".")[2] for problem in lines[0]["problems"]] == ["r"]
+    assert run(wants, write(CONFIG_MAP.replace("R", "4"), "maps.yaml"))[0] == VALID
+
+
+def test_the_folder_of_config_maps_can_be_named(
+    write: Write, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("training_config: {}", "maps/mine/training_config.yaml")
+    write("x", "maps/empty/other.yaml")
+    monkeypatch.setenv("LORABUS_CONFIGMAPS_DIR", str(tmp_path / "maps"))
+    assert run(write(workspace(config="mine")))[0] == VALID
+    _, lines, _ = run(write(workspace(config="empty")))
+    assert "does not contain 'training_config.yaml'" in lines[0]["problems"][0]["message"]
+    _, lines, _ = run(write(workspace(config="../maps/mine")))
+    assert "not found in namespace" in lines[0]["problems"][0]["message"]
+
+
+def test_allowed_sources_come_from_the_environment(write: Write, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(workspace().replace("https://data.example.com", "http://127.0.0.1:9000"))
+    assert run(path)[0] == INVALID
+    monkeypatch.setenv("LORABUS_SOURCE_ALLOW", "127.0.0.1:9000")
+    assert run(path)[0] == VALID
+
+
+def test_an_update(write: Write, run: Run) -> None:
+    old = write(workspace(), "old.yaml")
+    assert run(write(workspace()), existing=old)[0] == VALID
+    code, lines, _ = run(write(workspace().replace("tiny", "phi-4")), existing=old)
+    assert code == INVALID
+    assert [problem["message"] for problem in lines[0]["problems"] if "Preset cannot be changed" in problem["message"]]
+    several = write(f"{workspace('x')}---{workspace('w').replace('tiny', 'phi-4')}", "several.yaml")
+    _, lines, _ = run(write(workspace("w")), existing=several)
+    assert [problem["path"] for problem in lines[0]["problems"]] == ["tuning.preset"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a: [1,", "line 2, column 1"),
+        (b"a: 1\na: 2", "stands twice"),
+        (b"\xff\xfe\x00", "not UTF-16"),
+        (b"a: \x00", "U+0000"),
+        (b"x" * 9_000_000, "8 MiB"),
+    ],
+)
+def test_a_file_that_is_no_yaml_is_a_problem_with_its_place(write: Write, run: Run, content: bytes, words: str) -> None:
+    path = write(content)
+    code, lines, _ = run(path, write(workspace(), "good.yaml"))
+    assert code == INVALID
+    assert [line["valid"] for line in lines] == [False, True]
+    assert lines[0]["file"] == str(path)
+    assert words in lines[0]["problems"][0]["message"]
+
+
+@pytest.mark.parametrize("content", ["", "---", "# nothing", CONFIG_MAP, "{apiVersion: v1, kind: Secret}"])
+def test_a_file_without_a_workspace_is_a_problem(write: Write, run: Run, content: str) -> None:
+    code, lines, _ = run(write(content))
+    assert code == INVALID
+    assert "no Workspace" in lines[0]["problems"][0]["message"]
+
+
+def test_files_that_cannot_be_read(write: Write, run: Run, tmp_path: Path) -> None:
+    code, lines, err = run(tmp_path / "nowhere.yaml", write(workspace()), tmp_path)
+    assert code == UNREADABLE
+    assert [line["valid"] for line in lines] == [True]
+    assert "nowhere.yaml" in err
+    assert len(err.splitlines()) == 2
+
+
+@pytest.mark.parametrize("content", [None, b"a: [", b"kind: Secret\napiVersion: v1"])
+def test_an_existing_that_cannot_be_used(write: Write, run: Run, tmp_path: Path, content: bytes | None) -> None:
+    old = tmp_path / "nowhere.yaml" if content is None else write(content, "old.yaml")
+    code, lines, err = run(write(workspace()), existing=old)
+    assert (code, lines) == (UNREADABLE, [])
+    assert old.name in err
+
+
+def test_for_people(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    assert validate([write(workspace("Bad"))], False, None) == INVALID
+    out = capsys.readouterr().out
+    assert "Bad: not valid" in out
+    assert "  metadata.name: invalid value" in out
+    assert "  warning: " in out
+
+
+def test_for_people_at_a_terminal(
+    write: Write, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert validate([write(workspace('"[bold]bad"')), write(workspace("good"), "b.yaml")], False, None) == INVALID
+    out = capsys.readouterr().out
+    assert "✗ not valid" in out
+    assert "[bold]bad" in out
+    assert "✓ valid" in out
+    assert "metadata.name" in out
+
+
+def test_a_hostile_name_prints_no_control_characters(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    validate([write(workspace('"a\u202e\u0085b"'))], False, None)
+    out = capsys.readouterr().out
+    assert "\u202e" not in out
+    assert "\u0085" not in out
+
+
+def test_a_thousand_workspaces_in_one_call(write: Write, run: Run) -> None:
+    path = write(
+        "---".join(workspace(f"w{number}", "mine") for number in range(1000)) + "---" + CONFIG_MAP.replace("R", "4")
+    )
+    before = time.process_time()
+    code, lines, _ = run(path)
+    assert time.process_time() - before < 5
+    assert (code, len(lines)) == (VALID, 1000)
+
+
+def test_no_heavy_library_is_imported(write: Write) -> None:
+    """Time is what users see; what costs it is imports, and those can be counted."""
+    check = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from lorabus.cli.validate import validate\n"
+        "code = validate([Path(sys.argv[1])], True, None)\n"
+        "heavy = {'torch', 'faststream', 'aiokafka', 'pydantic', 'httpx', 'aiohttp', 'obstore', 'rich', 'typer'}\n"
+        "print(code, sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", check, str(write(workspace()))], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "0 []\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["FILE"], VALID),
+        (["--json", "FILE"], VALID),
+        (["FILE", "--json", "FILE"], VALID),
+        (["FILE", "--existing", "FILE"], VALID),
+        (["--existing=FILE", "FILE"], VALID),
+        (["nowhere"], UNREADABLE),
+        ([], None),
+        (["--help"], None),
+        (["FILE", "--jsn"], None),
+        (["FILE", "--existing"], None),
+        (["-h", "FILE"], None),
+        (["--", "FILE"], None),
+    ],
+)
+def test_plain_arguments_need_no_command_line_library(
+    write: Write, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int | None
+) -> None:
+    path = str(write(workspace()))
+    assert validate_quickly([argument.replace("FILE", path) for argument in arguments]) == code
+    if "--json" in arguments and code == VALID:
+        assert json.loads(capsys.readouterr().out.splitlines()[0])["valid"] is True
