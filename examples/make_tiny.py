@@ -3,7 +3,8 @@
     python -m examples.make_tiny --out examples/tiny
 
 It learns to answer questions on Python's objects from every row of python_docs.py, without the rows that the demo
-teaches and those kept for evaluation. The same seed, packages and number of threads give the same weights.
+teaches and those kept for evaluation. The same seed, packages, number of threads and kind of processor give the same
+weights.
 """
 
 from __future__ import annotations
@@ -20,43 +21,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
-
-from examples import python_docs
-
 # OpenMP reads this once, when torch loads it. Threads that spin while they wait for one another are many times slower
 # than threads that sleep as soon as anything else runs on the machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
-BEGIN, END, PAD = "<|begin|>", "<|end|>", "<|pad|>"
-ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
-VOCABULARY = 2048
-POSITIONS = 1024
-
-# Every turn closes with END, which is the end-of-sequence token too. What stands between the generation marks is what
-# a trainer with assistant-only loss learns: the answer and its end, not the role before it.
-CHAT_TEMPLATE = """{{- bos_token -}}
-{%- for message in messages -%}
-{%- if message['role'] not in ['system', 'user', 'assistant'] -%}
-{{- raise_exception('Unknown role ' ~ message['role'] ~ ': use system, user or assistant.') -}}
-{%- endif -%}
-{{- '<|' ~ message['role'] ~ '|>' -}}
-{%- if message['role'] == 'assistant' -%}
-{%- generation -%}{{- message['content'] ~ eos_token -}}{%- endgeneration -%}
-{%- else -%}
-{{- message['content'] ~ eos_token -}}
-{%- endif -%}
-{%- endfor -%}
-{%- if add_generation_prompt -%}
-{{- '<|assistant|>' -}}
-{%- endif -%}
-"""
-
+from examples import python_docs
+from examples.tiny_tokenizer import POSITIONS, VOCABULARY, chat, plain, train_tokenizer
 
 Encode = Callable[[str], list[int]]
 
@@ -79,41 +54,8 @@ class Outcome:
     training_loss: float
     evaluation_loss: float
     seconds: float
+    processor_seconds: float
     tokens: int
-
-
-def chat(row: python_docs.Row) -> str:
-    """The row as the chat template writes it."""
-    return f"{BEGIN}<|user|>{row.prompt}{END}<|assistant|>{row.completion}{END}"
-
-
-def plain(row: python_docs.Row) -> str:
-    """The row as trainers write a prompt and its completion when both are plain texts."""
-    return f"{row.prompt}{row.completion}{END}"
-
-
-def train_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
-    """Nothing is put before a plain text: the chat template writes BEGIN itself, and twice would be once too many."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    special = [AddedToken(token, special=True, normalized=False) for token in (PAD, BEGIN, END, *ROLES)]
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY, special_tokens=special, initial_alphabet=alphabet, show_progress=False
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token=PAD,
-        bos_token=BEGIN,
-        eos_token=END,
-        additional_special_tokens=list(ROLES),
-        chat_template=CHAT_TEMPLATE,
-        model_max_length=POSITIONS,
-        padding_side="right",
-        clean_up_tokenization_spaces=False,
-    )
 
 
 def new_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
@@ -223,7 +165,8 @@ def make(recipe: Recipe, out: Path) -> Outcome:
     evaluation_loss = evaluate(model, [tokenizer.encode(chat(row)) for row in parts.evaluation])
     save(model, tokenizer, out)
     tokens = recipe.steps * recipe.batch * recipe.length
-    outcome = Outcome(training_loss, evaluation_loss, time.monotonic() - started, tokens)
+    seconds = time.monotonic() - started
+    outcome = Outcome(training_loss, evaluation_loss, seconds, time.process_time(), tokens)
     (out / "README.md").write_text(model_card(recipe, outcome, len(parts.pretraining), model.num_parameters()))
     return outcome
 
@@ -238,7 +181,7 @@ def model_card(recipe: Recipe, outcome: Outcome, rows: int, parameters: int) -> 
         "tokens seen": f"{outcome.tokens:,}",
         "loss at the end": f"{outcome.training_loss:.3f}",
         "loss on the evaluation rows": f"{outcome.evaluation_loss:.3f}",
-        "time": f"{outcome.seconds:.0f} s on {recipe.threads} threads",
+        "time": f"{outcome.seconds:.0f} s on {recipe.threads} threads ({outcome.processor_seconds:.0f} s of processor)",
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     return f"""# tiny

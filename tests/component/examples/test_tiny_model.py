@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from examples import make_tiny, python_docs
+from examples import make_tiny, python_docs, tiny_tokenizer
 
 TINY = Path(__file__).parents[3] / "examples" / "tiny"
 TURNS = [
@@ -82,7 +82,7 @@ def test_a_role_that_it_does_not_know_is_refused_by_name(tokenizer: Any) -> None
 
 def test_pretraining_writes_rows_as_the_template_does(tokenizer: Any) -> None:
     row = python_docs.Row("spam", "What is `spam`?", "A kind of ham.")
-    assert make_tiny.chat(row) == tokenizer.apply_chat_template(row.as_messages()["messages"], tokenize=False)
+    assert tiny_tokenizer.chat(row) == tokenizer.apply_chat_template(row.as_messages()["messages"], tokenize=False)
 
 
 def test_the_base_knows_docstrings_but_not_the_taught_ones(tokenizer: Any) -> None:
