@@ -22,7 +22,7 @@ USER, PASSWORD = "tuner", "a-password-nobody-may-see"
 
 @dataclass
 class FakeRegistry:
-    """State, faults and a log. `fault` is asked before each request and may answer in the registry's stead."""
+    """State, faults and a log. `fault` and `answer` are asked before each request and may take the registry's place."""
 
     address: str = ""
     auth: str = "none"
@@ -34,6 +34,7 @@ class FakeRegistry:
     tokens: set[str] = field(default_factory=set)
     token_scopes: list[list[str]] = field(default_factory=list)
     fault: "Callable[[int, web.Request, FakeRegistry], Fault | None] | None" = None
+    answer: Callable[[int], Handler | None] = lambda _: None
     upload_host: str = ""
     realm: str = ""
     allow_mount: bool = True
@@ -82,6 +83,9 @@ def _faulty(registry: FakeRegistry) -> Middleware:
         number = len(registry.log)
         registry.log.append(f"{request.method} {request.path_qs}")
         registry.authorizations.append(request.headers.get("Authorization"))
+        instead = registry.answer(number)
+        if instead is not None:
+            return await instead(request)
         fault = registry.fault(number, request, registry) if registry.fault else None
         if fault is None:
             return await handler(request)
