@@ -29,6 +29,8 @@ async def open_reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     )
     try:
         await within(CONNECT_SECONDS, consumer.start(), settings)
+        # A task of aiokafka's must have had its first turn, or a stop that follows at once raises CancelledError.
+        await asyncio.sleep(0)
         yield consumer
     finally:
         await consumer.stop()
