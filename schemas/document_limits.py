@@ -1,7 +1,7 @@
 """What a hostile file may cost, and how a problem in one is said."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 64
@@ -34,12 +34,16 @@ class Document:
 class Budget:
     """What a file may still cost: one for each value, and more for long text. Aliases pay for all behind them."""
 
-    left: int = MAX_COST
+    whole: int = MAX_COST
+    left: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.left = self.whole
 
     def spend(self, cost: int) -> None:
         self.left -= cost
         if self.left < 0:
-            raise ValueError(f"more than {MAX_COST} values once aliases are followed; split it into several files")
+            raise ValueError(f"more than {self.whole} values once aliases are followed; split it into several files")
 
 
 def cost_of(text: str) -> int:

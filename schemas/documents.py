@@ -4,7 +4,7 @@ Size, depth and what aliases add up to are bounded, so that a small file cannot 
 once only. Every problem has its line and column.
 """
 
-from schemas.document_limits import MAX_BYTES, NOT_TEXT, Document, DocumentError, position
+from schemas.document_limits import MAX_BYTES, MAX_COST, NOT_TEXT, Document, DocumentError, position
 from schemas.json_documents import NotJson, load_json
 
 __all__ = ["Document", "DocumentError", "load_documents"]
@@ -12,19 +12,19 @@ __all__ = ["Document", "DocumentError", "load_documents"]
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 
-def load_documents(data: bytes | str, *, name: str) -> list[Document]:
-    """Every document of a file that is not empty. `name` is what messages call the file."""
+def load_documents(data: bytes | str, *, name: str, max_cost: int = MAX_COST) -> list[Document]:
+    """Every document of a file that is not empty. `name` is what messages call the file, `max_cost` its budget."""
     text = _as_text(data, name)
     if name.endswith(".json"):
-        return [Document(load_json(text, name=name), 0, 1)]
+        return [Document(load_json(text, name=name, max_cost=max_cost), 0, 1)]
     if text.lstrip()[:1] in ("{", "["):
         try:
-            return [Document(load_json(text, name=name), 0, 1)]
+            return [Document(load_json(text, name=name, max_cost=max_cost), 0, 1)]
         except NotJson:
             pass  # YAML's own braces look alike.
     from schemas.yaml_documents import load_yaml  # noqa: PLC0415  # What travels is JSON and needs no YAML parser.
 
-    return [document for document in load_yaml(text, name=name) if document.value is not None]
+    return [document for document in load_yaml(text, name=name, max_cost=max_cost) if document.value is not None]
 
 
 def _as_text(data: bytes | str, name: str) -> str:

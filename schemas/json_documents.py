@@ -4,7 +4,7 @@ import json
 import re
 from typing import NoReturn
 
-from schemas.document_limits import MAX_DEPTH, NOT_TEXT, Budget, DocumentError, cost_of, position
+from schemas.document_limits import MAX_COST, MAX_DEPTH, NOT_TEXT, Budget, DocumentError, cost_of, position
 
 _ESCAPED_CONTROL = re.compile(r"\\u(?:00[01][0-9a-fA-F]|007[fF]|[dD][89a-fA-F][0-9a-fA-F]{2})")
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
@@ -22,7 +22,7 @@ class _DuplicateKey(ValueError):
     pass
 
 
-def load_json(text: str, *, name: str) -> object:
+def load_json(text: str, *, name: str, max_cost: int = MAX_COST) -> object:
     try:
         value: object = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
@@ -35,7 +35,7 @@ def load_json(text: str, *, name: str) -> object:
     except ValueError as error:
         message = "a number of more than 400 digits" if "digits" in str(error) else str(error)
         raise DocumentError(message, name=name) from None
-    _check(value, text, name)
+    _check(value, text, name, Budget(max_cost))
     return value
 
 
@@ -51,9 +51,8 @@ def _no_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a JSON number")
 
 
-def _check(value: object, text: str, name: str) -> None:
+def _check(value: object, text: str, name: str, budget: Budget) -> None:
     """Depth, numbers and text of everything in a value, level by level, for it may be too deep for recursion."""
-    budget = Budget()
     level: list[object] = [value]
     depth = 0
     while level:

@@ -48,6 +48,7 @@ _REFUSED_V6 = tuple(IPv6Network(network) for network in ("2001::/23", "2001:db8:
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<rest>[^#]*)(?:#.*)?")
 _PORT = re.compile(r"(?P<host>.*?)(?::(?P<port>[0-9]*))?")
 _HOST_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+")
 
 
@@ -114,6 +115,8 @@ def _split(text: str) -> SourceUrl:
     if "@" in match["authority"]:
         raise RefusedUrl(f"{INVALID}: user and password do not belong in a URL; use a signed URL or an image")
     rest = match["rest"]
+    if _BAD_ESCAPE.search(rest.partition("?")[0]):
+        raise RefusedUrl(f"{INVALID}: a % must be followed by two hexadecimal digits; write it as %25")
     if not rest.startswith("/"):
         rest = f"/{rest}"
     host, port = _host_and_port(match["authority"], _DEFAULT_PORTS[scheme])

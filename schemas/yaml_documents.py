@@ -20,6 +20,7 @@ from yaml.events import (
 )
 
 from schemas.document_limits import (
+    MAX_COST,
     Budget,
     Document,
     DocumentError,
@@ -60,8 +61,8 @@ class _Anchored:
     height: int
 
 
-def load_yaml(text: str, *, name: str) -> list[Document]:
-    builder = _Builder(Budget())
+def load_yaml(text: str, *, name: str, max_cost: int = MAX_COST) -> list[Document]:
+    builder = _Builder(Budget(max_cost))
     event: Event | None = None
     line = 1
     documents: list[Document] = []

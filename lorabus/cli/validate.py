@@ -31,7 +31,7 @@ class Line:
     def as_json(self) -> str:
         problems = [problem.as_dict() for problem in self.problems]
         fields = {"file": self.file, "name": self.name, "valid": not problems, "problems": problems}
-        return json.dumps(fields | {"warnings": list(self.warnings)}, ensure_ascii=False)
+        return json.dumps(fields | {"warnings": list(self.warnings)})
 
 
 @dataclass(slots=True)
@@ -152,7 +152,7 @@ def _print(lines: list[Line], *, as_json: bool, out: TextIO) -> None:
 
 
 def _plain(line: Line) -> Iterator[str]:
-    yield f"{line.file}: {shown(line.name) or 'Workspace'}: {'not valid' if line.problems else 'valid'}"
+    yield f"{shown(line.file, 4096)}: {shown(line.name) or 'Workspace'}: {'not valid' if line.problems else 'valid'}"
     for problem in line.problems:
         yield f"  {problem.path}: {problem.message}" if problem.path else f"  {problem.message}"
     for warning in line.warnings:
@@ -167,7 +167,7 @@ def _print_coloured(lines: list[Line]) -> None:
     console = Console()
     for line in lines:
         mark = Text("✗ not valid", "bold red") if line.problems else Text("✓ valid", "bold green")
-        console.print(mark, Text(shown(line.name) or "Workspace", "bold"), Text(line.file, "dim"))
+        console.print(mark, Text(shown(line.name) or "Workspace", "bold"), Text(shown(line.file, 4096), "dim"))
         table = Table(box=None, show_header=False, padding=(0, 1, 0, 2))
         for problem in line.problems:
             table.add_row(Text(problem.path, "red"), Text(problem.message))

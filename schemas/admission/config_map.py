@@ -14,7 +14,9 @@ from schemas.problems import Findings, did_you_mean, kind, shown
 KEY = "training_config.yaml"
 PATH = "tuning.config"
 _PREFIX = "Failed to evaluate validateConfigMap: "
-_MAX_BYTES = 1024 * 1024
+# Far more than a configuration needs, and no more than a moment's work.
+_MAX_BYTES = 256 * 1024
+_MAX_COST = 50_000
 
 Sections = Mapping[str, Mapping[Any, object]]
 
@@ -96,10 +98,10 @@ class _Top:
 
 def _only_document(text: str, say: ConfigFindings) -> _Top | None:
     if len(text) > _MAX_BYTES:
-        say.refuse(KEY, f"{KEY} is larger than {_MAX_BYTES >> 20} MiB")
+        say.refuse(KEY, f"{KEY} is larger than {_MAX_BYTES >> 10} KiB")
         return None
     try:
-        documents = load_documents(text, name=KEY)
+        documents = load_documents(text, name=KEY, max_cost=_MAX_COST)
     except DocumentError as error:
         where = f"line {error.line}, column {error.column}"
         say.refuse(KEY, f"invalid value: yaml: {error.message.removeprefix('yaml: ')} ({where}): {KEY}")

@@ -21,6 +21,8 @@ _KINDS: Mapping[str, Mapping[str, Any]] = {
     "list[str]": {"type": "array", "items": {"type": "string", "maxLength": 4096}},
     "null": {"type": "null"},
 }
+# torch knows some types by two names.
+_TORCH_ALIASES = {"half": "float16", "float": "float32", "double": "float64"}
 # What the defaults of fields are that only KAITO has, so that writing them out is not an error.
 _KAITO_DEFAULTS: Mapping[str, Mapping[str, object]] = {
     "ModelConfig": {"pretrained_model_name_or_path": "/workspace/tfs/weights"},
@@ -116,6 +118,8 @@ def _asks_nothing(field: str, value: object, section: str) -> bool:
 
 
 def _typed(field: str, value: object, place: Place) -> object:
+    if field in ("torch_dtype", "bnb_4bit_compute_dtype") and isinstance(value, str):
+        value = _TORCH_ALIASES.get(value, value)
     try:
         made = coerce(_schema(place.section, field), value)
     except ValueError as error:

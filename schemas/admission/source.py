@@ -9,6 +9,7 @@ from schemas.references import InvalidReference, parse_reference
 from schemas.source_urls import RefusedUrl, parse_source_url
 
 _FIELDS = {"name", "urls", "volumeSource", "image", "imagePullSecrets"}
+_MAX_URLS, _MAX_SECRETS = 1000, 100
 _EXACTLY_ONE = "Exactly one of URLs, Volume, or Image must be specified"
 
 
@@ -49,6 +50,9 @@ def read_image(text: str, end: str, path: str, findings: Findings) -> str | None
 
 
 def _urls(source: Reader, urls: tuple[str, ...], around: Surroundings) -> tuple[str, ...]:
+    if len(urls) > _MAX_URLS:
+        source.refuse("urls", f"more than {_MAX_URLS} URLs; put the files into one archive, an image or a volume")
+        return ()
     parsed = []
     for index, url in enumerate(urls):
         try:
@@ -61,6 +65,9 @@ def _urls(source: Reader, urls: tuple[str, ...], around: Surroundings) -> tuple[
 
 def _pull_secrets(source: Reader, around: Surroundings) -> tuple[str, ...]:
     secrets = tuple(dict.fromkeys(source.texts("imagePullSecrets")))
+    if len(secrets) > _MAX_SECRETS:
+        source.refuse("imagePullSecrets", f"more than {_MAX_SECRETS} secrets")
+        return ()
     for index, secret in enumerate(secrets):
         check_secret(secret, source.at(f"imagePullSecrets[{index}]"), around, source.findings)
     return secrets

@@ -49,7 +49,7 @@ def test_taken(text: str, normal: str) -> None:
     [
         *("", " ", "/x", "a.com/x", "//a.com/x", "file:///x", "http:///x", "http://", "http:a.com", "https://?x"),
         *("https://a.com/a b", " https://a.com/", "https://a.com/\n", "https://a.com/\tb", "https://a\u3000.com/x"),
-        *("https://a.com\\@b.com/", "https://a.com/\x00", "https://a.com/\u202ex"),
+        *("https://a.com\\@b.com/", "https://a.com/\x00", "https://a.com/\u202ex", "https://a.com/100%"),
         *("https://user:secret@a.com/x", "https://user@a.com/x", "https://@a.com/"),
         *("https://a.com:0/", "https://a.com:65536/", "https://a.com:8x/", "https://a.com:999999/", "https://a:80:80/"),
         *("https://a..com/", "https://.a.com/", "https://a.com../", "https://-a.com/", "https://a-.com/"),

@@ -28,7 +28,7 @@ def configured(judge: Judge) -> Callable[..., Verdict]:
     ("section", "field", "value", "words"),
     [
         ("ModelConfig", "torch_dtyp", '"x"', ["unknown field", "'torch_dtype'"]),
-        ("ModelConfig", "torch_dtype", '"float"', ["Invalid torch dtype", "bfloat16"]),
+        ("ModelConfig", "torch_dtype", '"float8"', ["Invalid torch dtype", "bfloat16"]),
         ("ModelConfig", "torch_dtype", "16", ["Invalid torch dtype"]),
         ("ModelConfig", "trust_remote_code", "true", ["code"]),
         ("ModelConfig", "pretrained_model_name_or_path", '"/etc"', ["tuning.preset.name"]),
@@ -129,6 +129,7 @@ def test_refused(configured: Judge, section: str, field: str, value: str, words:
         ("DatasetConfig", "dataset_extension", '"csv"', "csv"),
         ("DatasetConfig", "response_column", '"answer"', "answer"),
         ("DataCollator", "pad_to_multiple_of", "8", 8),
+        ("ModelConfig", "torch_dtype", "half", "float16"),
         ("DatasetConfig", "dataset_path", '"/data//rows.csv"', "data/rows.csv"),
         ("DatasetConfig", "dataset_path", '""', None),
         ("DatasetConfig", "dataset_extension", '".CSV"', "csv"),
