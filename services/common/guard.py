@@ -8,6 +8,7 @@ the connect, so that literal addresses, and whatever path leads around the resol
 import socket
 from collections.abc import Collection
 from ipaddress import ip_address
+from ssl import SSLContext
 from typing import TYPE_CHECKING
 
 from aiohttp import TCPConnector, ThreadedResolver
@@ -24,7 +25,11 @@ class AddressRefused(OSError):
 
 
 def guarded_connector(
-    allow: Collection[str] = (), *, resolver: AbstractResolver | None = None, connections: int = 32
+    allow: Collection[str] = (),
+    *,
+    resolver: AbstractResolver | None = None,
+    connections: int = 32,
+    tls: SSLContext | None = None,
 ) -> TCPConnector:
     """`allow` are `host` and `host:port` entries that may lie anywhere; `resolver` replaces the system's."""
     guard = _Guard(frozenset(entry.lower() for entry in allow), resolver or ThreadedResolver())
@@ -33,6 +38,7 @@ def guarded_connector(
         socket_factory=guard.open_socket,
         use_dns_cache=False,
         limit=connections,
+        ssl=tls or True,
     )
 
 

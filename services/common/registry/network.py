@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import aiohttp
 
 from services.common.errors import LorabusError
+from services.common.guard import refusal
 from services.common.registry.errors import RegistryError, RegistryRefused, RegistryUnavailable, plain
 
 _NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
@@ -26,6 +27,10 @@ def told(host: str) -> Iterator[None]:
 
 def meaning(host: str, error: Exception) -> RegistryError:
     """The error's meaning, with the way out."""
+    refused = refusal(error)
+    if refused is not None:
+        why = f"is refused: {refused}; the operator can allow it in LORABUS_SOURCE_ALLOW"
+        return RegistryRefused(host, why)
     match error:
         case aiohttp.ClientConnectorDNSError() if _errno(error) in _NO_SUCH_NAME:
             return RegistryRefused(host, "no such host: nobody knows this name; check the image's reference")

@@ -193,10 +193,11 @@ async def open_repository(
     also_pull: Collection[str] = (),
     tries: int = 4,
     silence_seconds: float = 60.0,
+    allow: Collection[str] | None = None,
 ) -> AsyncIterator[Repository]:
     """Open the repository that a reference names. Nothing is sent yet."""
     origin = Origin.of(reference.domain, insecure)
     async with Transport(
-        origin, credential, ca_file=ca_file, tries=tries, silence_seconds=silence_seconds
+        origin, credential, ca_file=ca_file, tries=tries, silence_seconds=silence_seconds, allow=allow
     ) as transport:
         yield Repository(transport, reference.path, also_pull=also_pull)

@@ -12,6 +12,7 @@ import aiohttp
 import stamina
 from yarl import URL
 
+from services.common.guard import guarded_connector
 from services.common.registry.answers import Answer, fault, read_bounded
 from services.common.registry.auth import Authenticator
 from services.common.registry.descriptors import MAX_MANIFEST_BYTES
@@ -39,27 +40,37 @@ class Transport:
         tries: int = 4,
         silence_seconds: float = 60.0,
         connections: int = 8,
+        allow: Collection[str] | None = None,
     ) -> None:
-        """`silence_seconds` is the longest that either side may say nothing; `tries` counts the first one."""
+        """`silence_seconds` is the longest that either side may say nothing; `tries` counts the first one.
+
+        With `allow`, only addresses that everybody can reach are connected to, but for these `host[:port]` entries.
+        """
         self.origin = origin
         self._auth = Authenticator(origin, credential, self._ask)
         self._ca_file = ca_file
         self._most_tries = tries
         self._silence = silence_seconds
         self._connections = connections
+        self._allow = allow
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         """Open the connection pool."""
         context = ssl.create_default_context(cafile=str(self._ca_file) if self._ca_file else None)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, ssl=context),
+            connector=self._connector(context),
             timeout=aiohttp.ClientTimeout(total=None, connect=30, sock_connect=10, sock_read=self._silence),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             headers={"User-Agent": "lorabus", "Accept-Encoding": "identity"},
         )
         return self
+
+    def _connector(self, context: ssl.SSLContext) -> aiohttp.TCPConnector:
+        if self._allow is None:
+            return aiohttp.TCPConnector(limit=self._connections, ssl=context)
+        return guarded_connector(self._allow, connections=self._connections, tls=context)
 
     async def __aexit__(self, *_: object) -> None:
         """Close the connections."""

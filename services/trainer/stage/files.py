@@ -34,6 +34,12 @@ class SourceRecord(Wire):
     fingerprint: str | None = None
 
 
+class FilesRecord(Wire):
+    """What a source of several files holds for ever: an image by its digest."""
+
+    files: list[StagedFile]
+
+
 @dataclass(frozen=True, slots=True)
 class StagedDataset:
     """`digest` covers names, bytes and order. `reused` is true when no byte had to be transferred."""

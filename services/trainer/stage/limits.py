@@ -18,6 +18,7 @@ class Budget:
     def __init__(self, settings: StagingSettings) -> None:
         self._limit = settings.source_max_bytes
         self._left = settings.source_max_bytes
+        self._most_files = self._files_left = settings.source_max_files
 
     def check(self, size: int, source: str) -> None:
         """Refuse a size that was announced, before its first byte."""
@@ -31,6 +32,14 @@ class Budget:
     def spend(self, size: int, source: str) -> None:
         self.check(size, source)
         self._left -= size
+
+    def count_file(self, source: str) -> None:
+        self._files_left -= 1
+        if self._files_left < 0:
+            raise UserError(
+                Reason.DATASET_TOO_LARGE,
+                f"{source} has more than {self._most_files} data files; join them or use fewer",
+            )
 
 
 def check_ratio(compressed: int, expanded: int, limit: int, source: str) -> None:

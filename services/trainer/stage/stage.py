@@ -12,6 +12,7 @@ from services.common.errors import JobError, UserError, WorldError
 from services.common.object_store import ObjectStore
 from services.trainer.stage.files import SourceRecord, StagedDataset, assemble
 from services.trainer.stage.http import open_session
+from services.trainer.stage.images import stage_image
 from services.trainer.stage.limits import Budget
 from services.trainer.stage.progress import OnProgress, Progress
 from services.trainer.stage.settings import StagingSettings
@@ -47,10 +48,10 @@ async def stage(
 async def _stage(spec: ResolvedSpec, transfer: Transfer, resolver: AbstractResolver | None) -> list[Staged]:
     if spec.input.kind == "urls":
         return await _stage_urls(spec.input.urls, transfer, resolver)
-    if spec.input.kind == "volume" and spec.input.volume is not None:
-        any_extension = spec.config.dataset.dataset_extension is not None
+    any_extension = spec.config.dataset.dataset_extension is not None
+    if spec.input.volume is not None:
         return await _stage_volume(spec.input.volume, transfer, any_extension=any_extension)
-    raise UserError(Reason.SOURCE_REFUSED, f"tuning.input: {spec.input.kind} is not supported by this trainer")
+    return await stage_image(spec.input, transfer, any_extension=any_extension)
 
 
 async def _stage_urls(urls: Sequence[str], transfer: Transfer, resolver: AbstractResolver | None) -> list[Staged]:

@@ -1,15 +1,16 @@
 """What all files of one dataset share on their way into the store, and what is remembered of their sources."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from schemas import store_keys
+from schemas.events.dataset import StagedFile
 from services.common.object_store import ObjectStore, as_json
 from services.trainer.stage.blobs import find_blob, store_blob
-from services.trainer.stage.files import BlobRecord, SourceRecord, StoredFile
+from services.trainer.stage.files import BlobRecord, FilesRecord, SourceRecord, StoredFile
 from services.trainer.stage.limits import Budget
 from services.trainer.stage.progress import Progress
 from services.trainer.stage.settings import StagingSettings
@@ -43,6 +44,23 @@ class Transfer:
             return None
         blob = await find_blob(self.store, record.digest)
         return (record, blob) if blob else None
+
+    async def known_files(self, source: str) -> list[Staged] | None:
+        """All files of a source that never changes, if the store still has every one."""
+        raw = await self.store.get(_place(source))
+        if raw is None:
+            return None
+        files = []
+        for file in FilesRecord.model_validate_json(raw).files:
+            blob = await find_blob(self.store, file.digest)
+            if blob is None:
+                return None
+            files.append(staged(file.name, blob, reused=True))
+        return files
+
+    async def remember_files(self, source: str, files: Sequence[StagedFile]) -> None:
+        record = FilesRecord(files=[StagedFile(name=file.name, digest=file.digest, size=file.size) for file in files])
+        await self.store.put(_place(source), as_json(record))
 
     async def copy(self, source: str, name: str, chunks: AsyncIterator[bytes]) -> BlobRecord:
         """Every byte, counted, hashed and uploaded."""
