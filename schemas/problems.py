@@ -61,18 +61,20 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
 
 def shown(value: object, limit: int = 80) -> str:
     """A value as it may be quoted in a message: escaped, and short whatever was sent."""
-    text = value[: limit + 1] if isinstance(value, str) else repr(_small(value))
+    text = _text(value)[: limit + 1]
     text = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
     return text if len(text) <= limit else text[:limit] + "…"
 
 
-def _small(value: object) -> object:
-    """Containers can be huge, and repr would walk all of one; their kind says enough."""
-    if isinstance(value, dict | list | tuple | set):
+def _text(value: object) -> str:
+    """Containers can be huge, and so can numbers: their kind says enough."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict | list | tuple | set) or value is None:
         return kind(value)
-    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 256:
+    if isinstance(value, int) and value.bit_length() > 256:
         return "a huge integer"
-    return value
+    return repr(value)
 
 
 def kind(value: object) -> str:

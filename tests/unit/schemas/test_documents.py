@@ -166,9 +166,9 @@ HOSTILE = {
     "yaml brackets": ("a: " + "[" * 2_000_000, "levels deep"),
     "block lists": ("- " * 1_000_000, "levels deep"),
     "10 MB of nesting": ("[" * 10_000_000, "larger than 8 MiB"),
-    "many empty lists": ("[" + "[]," * 1_500_000 + "[]]", "more than 1000000 values"),
+    "many empty lists": ("[" + "[]," * 1_000_000 + "[]]", "more than 1000000 values"),
     "many keys": (
-        "{" + ",".join(f'"{n}":0' for n in range(700_000)) + "}",
+        "{" + ",".join(f'"{n}":0' for n in range(510_000)) + "}",
         "larger than 8 MiB|more than 1000000 values",
     ),
     "a huge JSON number": ('{"a": ' + "9" * 4_000_000 + "}", "digits"),
@@ -232,7 +232,7 @@ def _leaves(value: object) -> list[object]:
     return [leaf for item in value for leaf in _leaves(item)] if isinstance(value, list) else [value]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     st.one_of(st.binary(max_size=200), st.text(max_size=100), st.text("&*!{}[],:?-|>%@`'\"#\n\t a1~<=", max_size=100))
 )

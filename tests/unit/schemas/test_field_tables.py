@@ -65,7 +65,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from(FIELDS), VALUES)
 def test_what_admission_takes_the_models_take_too(where: tuple[str, str], value: object) -> None:
     section, field = where
@@ -79,7 +79,7 @@ def test_what_admission_takes_the_models_take_too(where: tuple[str, str], value:
     assert back == (tuple(made) if isinstance(made, list) else made)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from(FIELDS), VALUES)
 def test_what_the_models_take_admission_takes_too(where: tuple[str, str], value: object) -> None:
     section, field = where

@@ -171,7 +171,7 @@ def test_settings_name_exceptions() -> None:
     assert not is_allowed("a", 80, [])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.one_of(st.text(max_size=60), st.text("htps:/@[]%.0123456789xabf#?\\ ", max_size=60).map("http://".__add__)))
 def test_any_text_is_refused_or_has_one_normal_form(text: str) -> None:
     try:
@@ -183,7 +183,7 @@ def test_any_text_is_refused_or_has_one_normal_form(text: str) -> None:
     assert url.host.isascii()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["{0}", "0x{0:x}", "0{0:o}", "dotted", "short"]))
 def test_every_spelling_of_an_ipv4_address_is_judged_as_that_address(number: int, spelling: str) -> None:
     address = IPv4Address(number)
@@ -196,7 +196,7 @@ def test_every_spelling_of_an_ipv4_address_is_judged_as_that_address(number: int
         assert parse_source_url(f"http://{text}/").host == str(address)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
 def test_no_address_that_python_calls_local_gets_through(address: IPv4Address | IPv6Address) -> None:
     if (

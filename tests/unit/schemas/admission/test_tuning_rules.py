@@ -187,6 +187,11 @@ def test_an_output_image_must_parse(refused: Refused) -> None:
     assert "Unable to parse output image reference: invalid reference format" in message
 
 
+def test_an_output_volume_must_take_writes(refused: Refused) -> None:
+    claim = {"persistentVolumeClaim": {"claimName": "c", "readOnly": True}}
+    assert "readOnly" in refused("tuning.output.volumeSource", {"tuning.output": {"volumeSource": claim}})
+
+
 def test_an_output_volume_needs_no_secret(judge: Judge) -> None:
     verdict = judge({"tuning.output": {"volumeSource": CLAIM}})
     assert verdict.spec is not None
