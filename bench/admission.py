@@ -1,0 +1,217 @@
+"""How fast ingest accepts, beside a bare FastStream service that only echoes, on the same broker in the same run.
+
+python bench/admission.py [--requests 5000] [--seconds 20]
+
+Both services run as processes of their own, one of each, on a real broker and a file store. Throughput: all requests
+are handed over as fast as the producer takes them; the clock stops with the last answer. Latency: 100 requests a
+second; from the call of `send` to the answer in this process's hands. Every request is a Workspace of another name.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from deploy.native.stack import KAFKA, Supervisor
+from schemas.envelope import Envelope, encode
+from schemas.topics import EVENTS, PARTITIONS, REQUESTS, full_type
+from services.common.kafka.topics import apply_topics
+from services.common.settings import Settings
+
+RATE = 100
+PATIENCE = 120
+ECHO_IN, ECHO_OUT = "bench.in", "bench.out"
+WORKSPACE: dict[str, Any] = {
+    "apiVersion": "kaito.sh/v1beta1",
+    "kind": "Workspace",
+    "resource": {"instanceType": "Standard_NC24ads_A100_v4", "labelSelector": {"matchLabels": {"apps": "bench"}}},
+    "tuning": {
+        "preset": {"name": "tiny"},
+        "method": "lora",
+        "config": "bench",
+        "input": {"urls": ["https://data.example.com/rows.jsonl"]},
+        "output": {"image": "registry.example.com/bench:1", "imagePushSecret": "push"},
+    },
+}
+CONFIG = "training_config:\n  LoraConfig:\n    r: 16\n    lora_alpha: 32\n  TrainingArguments:\n    max_steps: 10\n"
+Record = tuple[str, bytes, list[tuple[str, bytes]]]
+
+
+class Peer:
+    """One service under test: where requests go, and how an answer names the request that it belongs to."""
+
+    def __init__(self, name: str, answers: str, make: Callable[[str], Record], answered: str) -> None:
+        self.name, self.answers, self.make, self.answered = name, answers, make, answered.encode()
+
+
+def tuning_request(request_id: str) -> Record:
+    data: dict[str, object] = {
+        "workspace": {**WORKSPACE, "metadata": {"name": request_id}},
+        "configMaps": {"bench": {"training_config.yaml": CONFIG}},
+    }
+    value, headers = encode(Envelope(type=full_type("tuning.request"), source="bench", id=request_id, data=data))
+    return REQUESTS.name, value or b"", headers
+
+
+def echo_request(request_id: str) -> Record:
+    _, value, headers = tuning_request(request_id)
+    return ECHO_IN, value, headers
+
+
+class Driver:
+    """Sends requests and notes when each was answered first."""
+
+    def __init__(self, producer: AIOKafkaProducer, consumer: AIOKafkaConsumer, peer: Peer) -> None:
+        self._producer, self._consumer, self._peer = producer, consumer, peer
+        self.sent: dict[str, float] = {}
+        self.answered: dict[str, float] = {}
+
+    async def send(self, request_id: str, record: Record) -> None:
+        topic, value, headers = record
+        self.sent[request_id] = time.perf_counter()
+        await self._producer.send(topic, value=value, headers=headers)
+
+    async def listen(self, wanted: int) -> None:
+        while len(self.answered) < wanted:
+            batches = await self._consumer.getmany(timeout_ms=1000)
+            now = time.perf_counter()
+            for records in batches.values():
+                for record in records:
+                    headers = dict(record.headers)
+                    if self._peer.answered in (b"", headers.get("ce_type")):
+                        answer_to = headers.get("ce_requestid") or headers.get("ce_id") or b""
+                        self.answered.setdefault(answer_to.decode(), now)
+
+
+@asynccontextmanager
+async def driver(kafka: str, peer: Peer) -> AsyncIterator[Driver]:
+    producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", enable_idempotence=True)
+    consumer = AIOKafkaConsumer(peer.answers, bootstrap_servers=kafka, fetch_max_wait_ms=100)
+    await producer.start()
+    await consumer.start()
+    try:
+        await consumer.seek_to_end()
+        for partition in consumer.assignment():
+            await consumer.position(partition)
+        yield Driver(producer, consumer, peer)
+    finally:
+        await consumer.stop()
+        await producer.stop()
+
+
+async def throughput(kafka: str, peer: Peer, requests: int, tag: str) -> float:
+    records = {name: peer.make(name) for name in (f"{tag}{number}" for number in range(requests))}
+    async with driver(kafka, peer) as run:
+        listening = asyncio.create_task(run.listen(requests))
+        started = time.perf_counter()
+        for name, record in records.items():
+            await run.send(name, record)
+        await asyncio.wait_for(listening, PATIENCE)
+    return requests / (max(run.answered.values()) - started)
+
+
+async def latency(kafka: str, peer: Peer, seconds: float, tag: str) -> list[float]:
+    requests = int(seconds * RATE)
+    records = {name: peer.make(name) for name in (f"{tag}{number}" for number in range(requests))}
+    async with driver(kafka, peer) as run:
+        listening = asyncio.create_task(run.listen(requests))
+        started = time.perf_counter()
+        for number, (name, record) in enumerate(records.items()):
+            await asyncio.sleep(max(0.0, started + number / RATE - time.perf_counter()))
+            await run.send(name, record)
+        await asyncio.wait_for(listening, PATIENCE)
+    return sorted((run.answered[name] - run.sent[name]) * 1000 for name in records)
+
+
+@contextmanager
+def process(arguments: list[str], environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as file:
+        running = subprocess.Popen(arguments, env={**os.environ, **environment}, stdout=file, stderr=file)
+    try:
+        yield running
+    finally:
+        running.terminate()
+        running.wait(30)
+
+
+async def make_topics(kafka: str) -> None:
+    await apply_topics(Settings(kafka=kafka))
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in (ECHO_IN, ECHO_OUT)])
+    finally:
+        await admin.close()
+
+
+async def measure(kafka: str, peer: Peer, requests: int, seconds: float, running: psutil.Process) -> dict[str, float]:
+    await throughput(kafka, peer, 200, f"warm-{peer.name}-")
+    before = sum(running.cpu_times()[:2])
+    rate = await throughput(kafka, peer, requests, f"many-{peer.name}-")
+    cpu = (sum(running.cpu_times()[:2]) - before) / requests * 1000
+    times = await latency(kafka, peer, seconds, f"slow-{peer.name}-")
+    return {"rate": rate, "cpu_ms": cpu, "p50": statistics.median(times), "p99": times[int(len(times) * 0.99)]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=5000)
+    parser.add_argument("--seconds", type=float, default=20)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="lorabus-bench-") as folder:
+        home = Path(folder)
+        supervisor = Supervisor(home / "stack", say=lambda line: print(line, file=sys.stderr), usual_ports=False)
+        kafka = supervisor.up([KAFKA])["kafka"].address
+        try:
+            report(compare(kafka, home, asked.requests, asked.seconds), asked.requests, asked.seconds)
+        finally:
+            supervisor.down()
+
+
+def compare(kafka: str, home: Path, requests: int, seconds: float) -> dict[str, dict[str, float]]:
+    asyncio.run(make_topics(kafka))
+    secret = home / "secrets" / "push"
+    secret.mkdir(parents=True)
+    (secret / ".dockerconfigjson").write_text("{}")
+    environment = {"LORABUS_KAFKA": kafka, "LORABUS_HOME": str(home), "LORABUS_HTTP_ADDR": "127.0.0.1:0"}
+    echo = [sys.executable, str(Path(__file__).with_name("echo_service.py")), kafka, ECHO_IN, ECHO_OUT]
+    ingest = [sys.executable, "-m", "services.ingest"]
+    found = {}
+    for peer, arguments in (
+        (Peer("echo", ECHO_OUT, echo_request, ""), echo),
+        (Peer("ingest", EVENTS.name, tuning_request, full_type("job.accepted")), ingest),
+    ):
+        log = home / f"{peer.name}.log"
+        with process(arguments, environment, log) as running:
+            try:
+                found[peer.name] = asyncio.run(measure(kafka, peer, requests, seconds, psutil.Process(running.pid)))
+            except TimeoutError:
+                sys.exit(f"{peer.name} does not answer; it says:\n{log.read_text()[-2000:]}")
+    return found
+
+
+def report(found: dict[str, dict[str, float]], requests: int, seconds: float) -> None:
+    print(f"{requests} requests at once, then {RATE}/s for {seconds:g} s, {os.cpu_count()} cores")
+    for name, figures in found.items():
+        print(
+            f"{name:8} {figures['rate']:8.0f} requests/s   p50 {figures['p50']:6.1f} ms   p99 {figures['p99']:6.1f} ms"
+        )
+    print(f"ingest / echo: {found['ingest']['rate'] / found['echo']['rate']:.2f}")
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
