@@ -22,7 +22,8 @@ from services.publisher.layers import (
 )
 from services.publisher.records import LayerRecord
 
-READ_BYTES = 2 * 1024 * 1024
+READ_BYTES = 4 * 1024 * 1024
+_SMALL = 64 * 1024
 
 
 class Framer(Protocol):
@@ -100,46 +101,85 @@ class LayerSource:
                 yield fresh
 
     async def _packed(self) -> AsyncIterator[bytes]:
-        framer, raw, packed = _framer(self._compression), hashlib.sha256(), hashlib.sha256()
-        size = 0
+        packing = _Packing(_framer(self._compression), hashing=self.record is None)
         async with Ahead(self._tar()) as tar:
-            async for chunk in tar:
-                piece, _ = await asyncio.gather(
-                    asyncio.to_thread(framer.add, chunk), asyncio.to_thread(raw.update, chunk)
+            async for chunk, file in tar:
+                if len(chunk) < _SMALL:
+                    packing.check(chunk, file)
+                    yield packing.pack(chunk)
+                    continue
+                # Two threads with about as much work each, in one step: many small steps wait more than they work.
+                _, piece = await asyncio.gather(
+                    asyncio.to_thread(packing.check, chunk, file), asyncio.to_thread(packing.pack, chunk)
                 )
-                await asyncio.to_thread(packed.update, piece)
-                size += len(piece)
                 yield piece
-        tail = framer.end()
-        packed.update(tail)
-        self.record = self.record or LayerRecord(
-            digest=f"sha256:{packed.hexdigest()}",
-            size=size + len(tail),
-            diff_id=f"sha256:{raw.hexdigest()}",
-            media_type=MEDIA_TYPES[self._compression],
-        )
-        if tail:
-            yield tail
+        yield packing.end()
+        self.record = self.record or packing.record(MEDIA_TYPES[self._compression])
 
-    async def _tar(self) -> AsyncIterator[bytes]:
+    async def _tar(self) -> AsyncIterator[tuple[bytes, StoredFile | None]]:
         for piece in tar_plan(self._entries):
             if isinstance(piece, Content):
                 async for chunk in self._content(self._files[piece.entry.path]):
                     yield chunk
-            elif piece:
-                yield piece
+            else:
+                yield piece, None
 
-    async def _content(self, file: StoredFile) -> AsyncIterator[bytes]:
-        running, length = hashlib.sha256(), 0
+    async def _content(self, file: StoredFile) -> AsyncIterator[tuple[bytes, StoredFile]]:
+        length = 0
         try:
             async for chunk in self._store.stream(file.key, READ_BYTES):
-                await asyncio.to_thread(running.update, chunk)
                 length += len(chunk)
-                yield chunk
+                yield chunk, file
         except KeyError:
-            raise _damaged(self._store, file, "is not there") from None
-        if length != file.entry.size or f"sha256:{running.hexdigest()}" != file.digest:
-            raise _damaged(self._store, file, "is not what the adapter's manifest says")
+            length = -1
+        if length != file.entry.size:
+            raise _damaged(file, "is missing or has another length than the adapter's manifest says")
+
+
+class _Packing:
+    """One pass over the tar: what goes out, and the hashes of what went in."""
+
+    def __init__(self, framer: Framer, *, hashing: bool) -> None:
+        """Without `hashing` only the files are checked: the layer's own digests are known."""
+        self._framer = framer
+        self._hashing = hashing
+        self._raw, self._packed, self._file_hash = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
+        self._file: StoredFile | None = None
+        self._size = 0
+
+    def check(self, chunk: bytes, file: StoredFile | None) -> None:
+        """Hash what goes in; a file that has ended must be what the adapter's manifest says."""
+        if file is not self._file:
+            self._check_file()
+            self._file, self._file_hash = file, hashlib.sha256()
+        if file is not None:
+            self._file_hash.update(chunk)
+        if self._hashing:
+            self._raw.update(chunk)
+
+    def pack(self, chunk: bytes) -> bytes:
+        """Frame what goes out, and hash it."""
+        return self._out(self._framer.add(chunk))
+
+    def end(self) -> bytes:
+        """The last bytes."""
+        self._check_file()
+        return self._out(self._framer.end())
+
+    def record(self, media_type: str) -> LayerRecord:
+        """What was found out, after the end."""
+        digest, diff_id = (f"sha256:{running.hexdigest()}" for running in (self._packed, self._raw))
+        return LayerRecord(digest=digest, size=self._size, diff_id=diff_id, media_type=media_type)
+
+    def _out(self, piece: bytes) -> bytes:
+        self._size += len(piece)
+        if self._hashing:
+            self._packed.update(piece)
+        return piece
+
+    def _check_file(self) -> None:
+        if self._file is not None and f"sha256:{self._file_hash.hexdigest()}" != self._file.digest:
+            raise _damaged(self._file, "is not what the adapter's manifest says")
 
 
 class _Plain:
@@ -174,5 +214,5 @@ def _framer(compression: Compression) -> Framer:
             return _Zstd()
 
 
-def _damaged(store: ObjectStore, file: StoredFile, what: str) -> WorldError:
-    return WorldError(Reason.INTERNAL, f"{file.key} in the object store {store.address} {what}")
+def _damaged(file: StoredFile, what: str) -> WorldError:
+    return WorldError(Reason.INTERNAL, f"{file.key} in the object store {what}")

@@ -2,21 +2,29 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Self
+from dataclasses import dataclass
+from typing import Generic, Self, TypeVar
 
-_END = object()
+Piece = TypeVar("Piece")
 
 
-class Ahead:
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The stream is over, by itself or by a fault."""
+
+    error: Exception | None = None
+
+
+class Ahead(Generic[Piece]):
     """The stream's pieces; at most `depth` wait in memory. Its fault is raised where it would have been.
 
     Use as `async with`. One task alone drives the stream, so it can be left at any moment, also while somebody
     (an HTTP client that is being cancelled) still waits for a piece.
     """
 
-    def __init__(self, stream: AsyncIterator[bytes], depth: int = 2) -> None:
+    def __init__(self, stream: AsyncIterator[Piece], depth: int = 2) -> None:
         self._stream = stream
-        self._queue: asyncio.Queue[object] = asyncio.Queue(maxsize=depth)
+        self._queue: asyncio.Queue[Piece | _End] = asyncio.Queue(maxsize=depth)
         self._task: asyncio.Task[None] | None = None
         self._over = False
 
@@ -34,19 +42,17 @@ class Ahead:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> bytes:
-        piece = _END if self._over else await self._queue.get()
-        if isinstance(piece, bytes):
+    async def __anext__(self) -> Piece:
+        piece = _End() if self._over else await self._queue.get()
+        if not isinstance(piece, _End):
             return piece
         self._over = True
-        if isinstance(piece, Exception):
-            raise piece
-        raise StopAsyncIteration
+        raise piece.error or StopAsyncIteration
 
     async def _fill(self) -> None:
         try:
             async for piece in self._stream:
                 await self._queue.put(piece)
-            await self._queue.put(_END)
+            await self._queue.put(_End())
         except Exception as error:  # noqa: BLE001 - it is raised again by the reader.
-            await self._queue.put(error)
+            await self._queue.put(_End(error))

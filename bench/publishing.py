@@ -1,0 +1,221 @@
+"""Publishing a 200 MB adapter to a registry on this machine: lorabus beside KAITO's way, oras and crane.
+
+    python -m bench.publishing [--megabytes 200] [--rounds 3]
+
+Each way starts with the same two files (lorabus: in its store, which is a folder) and ends with a tag that can be
+pulled from the same registry (distribution, started here). Every round has weights of its own, so that no blob is there
+already; "again" publishes the round's adapter once more. Weights are normal noise in float32, as PEFT saves them.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import logging
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from deploy.native.go_tools import tool
+from deploy.native.stack import REGISTRY, Supervisor
+from schemas import store_keys
+from schemas.records import SpecRecord
+from services.common.registry.descriptors import CONFIG, LAYER_GZIP
+from services.publisher.layers import Compression, Entry, StoredFile
+from services.publisher.sources import LayerSource
+from tests.component.services.publisher.harness import Bench, make_bench
+from tests.component.services.publisher.jobs import to_image, trained_job, write_secret
+
+Way = Callable[[], Awaitable[None]]
+OURS, AGAIN, KAITO = "lorabus publishes", "lorabus, again", "KAITO's way: tar, gzip -9, oras push"
+ORAS, CRANE = "oras push of packed bytes", "crane append of a packed tar"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--megabytes", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    chosen = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    with tempfile.TemporaryDirectory(prefix="lorabus-bench-") as folder:
+        supervisor = Supervisor(Path(folder) / "native", say=lambda line: print(f"# {line}"), usual_ports=False)
+        try:
+            address = supervisor.up([REGISTRY])["registry"].address
+            times: dict[str, list[float]] = {}
+            for number in range(chosen.rounds):
+                round_ = asyncio.run(make_round(Path(folder) / f"round-{number}", address, chosen.megabytes, number))
+                asyncio.run(run_round(round_, times, number))
+                shutil.rmtree(round_.folder)
+            report(times, chosen.megabytes)
+            asyncio.run(framings(Path(folder) / "framings", chosen.megabytes))
+        finally:
+            supervisor.down()
+
+
+@dataclass(frozen=True)
+class Round:
+    """One adapter, in our store and as the other tools want it."""
+
+    folder: Path
+    bench: Bench
+    record: SpecRecord
+    address: str
+    name: str
+
+    def reference(self, tool_name: str) -> str:
+        """A repository of the way's own."""
+        return f"{self.address}/{tool_name}/{self.name}:v1"
+
+
+async def make_round(folder: Path, address: str, megabytes: int, seed: int) -> Round:
+    """Write the adapter everywhere it has to be before the clock starts."""
+    bench = make_bench(folder / "home", insecure_registries=address)
+    write_secret(bench.settings.secrets_dir, address)
+    files = {"adapter_config.json": b'{"peft_type": "LORA"}', "adapter_model.safetensors": weights(megabytes, seed)}
+    record = await trained_job(bench.store, to_image(f"{address}/lorabus/round-{seed}:v1"), files=files)
+    (folder / "data").mkdir()
+    for name, data in files.items():
+        (folder / "data" / name).write_bytes(data)
+    command(folder, "tar", "--sort=name", "--mtime=@0", "-cf", "packed.tar", "data")
+    diff_id = sha256(folder / "packed.tar")
+    (folder / "config.json").write_text(json.dumps({"rootfs": {"diff_ids": [diff_id]}}))
+    with (folder / "stored.tar.gz").open("wb") as packed:
+        async for chunk in layer_of(bench, record, files, "gzip").read(0):
+            packed.write(chunk)
+    return Round(folder, bench, record, address, f"round-{seed}")
+
+
+async def run_round(round_: Round, times: dict[str, list[float]], number: int) -> None:
+    """Time every way once; the order turns, so that no way is always first."""
+    ways: dict[str, Way] = {OURS: lambda: publish(round_)}
+    ways |= {name: way(round_) for name, way in ((KAITO, kaito), (ORAS, oras), (CRANE, crane))}
+    order = [*ways][number % len(ways) :] + [*ways][: number % len(ways)]
+    for name in order:
+        times.setdefault(name, []).append(await timed(ways[name]))
+    await round_.bench.store.delete(store_keys.result(round_.record.job_id))
+    await round_.bench.store.delete(store_keys.outbox(round_.record.job_id, 1, "publisher"))
+    times.setdefault(AGAIN, []).append(await timed(ways[OURS]))
+
+
+async def publish(round_: Round) -> None:
+    """The publisher's use case: read, verify, pack, push, read back, tag, end the job."""
+    result = await round_.bench.publisher().publish(round_.record.job_id, 1)
+    if result is None or result.state.value != "succeeded":
+        raise SystemExit(f"the job ended as {result}")
+
+
+def kaito(round_: Round) -> Way:
+    """What KAITO's pusher.sh does, but straight to the registry instead of by way of a local layout."""
+
+    async def run() -> None:
+        command(round_.folder, "tar", "-cf", "layer.tar", "data")
+        diff_id = sha256(round_.folder / "layer.tar")
+        (round_.folder / "kaito.json").write_text(json.dumps({"rootfs": {"diff_ids": [diff_id]}}))
+        command(round_.folder, "gzip", "-9", "--force", "layer.tar")
+        oras_push(round_, "kaito", "layer.tar.gz")
+
+    return run
+
+
+def oras(round_: Round) -> Way:
+    """Only the push; the layer is packed as ours is."""
+
+    async def run() -> None:
+        oras_push(round_, "oras", "stored.tar.gz")
+
+    return run
+
+
+def crane(round_: Round) -> Way:
+    """crane compresses the tar by itself."""
+
+    async def run() -> None:
+        reference = round_.reference("crane")
+        command(round_.folder, tool("crane", print), "append", "--insecure", "-f", "packed.tar", "-t", reference)
+
+    return run
+
+
+def oras_push(round_: Round, name: str, layer: str) -> None:
+    """Push config and layer under KAITO's media types."""
+    config, typed = f"config.json:{CONFIG}", f"{layer}:{LAYER_GZIP}"
+    options = ("--plain-http", "--no-tty", "--config", config, "--annotation", "sh.kaito.model.name=tiny")
+    command(round_.folder, tool("oras", print), "push", *options, round_.reference(name), typed)
+
+
+async def framings(folder: Path, megabytes: int) -> None:
+    """What each layer compression costs and saves, packing only."""
+    bench = make_bench(folder)
+    files = {"adapter_config.json": b"{}", "adapter_model.safetensors": weights(megabytes, 99)}
+    record = await trained_job(bench.store, to_image("registry.example/a:v1"), files=files)
+    print(f"\nlayer_compression, packing and hashing {megabytes} MB of float32 weights:")
+    for compression in ("none", "gzip", "zstd"):
+        layer = layer_of(bench, record, files, compression)
+        began, size = time.perf_counter(), 0
+        async for chunk in layer.read(0):
+            size += len(chunk)
+        told = "gzip (stored)" if compression == "gzip" else compression
+        print(f"  {told:14}{time.perf_counter() - began:7.2f} s {size / 1e6:9.1f} MB")
+    (folder / "weights").write_bytes(files["adapter_model.safetensors"])
+    began = time.perf_counter()
+    command(folder, "gzip", "-9", "weights")
+    size = (folder / "weights.gz").stat().st_size
+    print(f"  {'gzip -9':14}{time.perf_counter() - began:7.2f} s {size / 1e6:9.1f} MB")
+
+
+def layer_of(bench: Bench, record: SpecRecord, files: dict[str, bytes], compression: Compression) -> LayerSource:
+    """The layer of a job, packed anew."""
+    folder = store_keys.adapter(record.job_id)
+    stored = tuple(
+        StoredFile(Entry(f"data/{name}", len(data)), f"{folder}{name}", f"sha256:{hashlib.sha256(data).hexdigest()}")
+        for name, data in files.items()
+    )
+    return LayerSource("adapter", "unused", bench.store, stored, compression, None)
+
+
+def weights(megabytes: int, seed: int) -> bytes:
+    """Noise of a trained adapter's size and spread."""
+    import numpy as np  # noqa: PLC0415 - the packages of the trainer bring it.
+
+    return (np.random.default_rng(seed).standard_normal(megabytes * 250_000, dtype="float32") * 0.02).tobytes()
+
+
+async def timed(way: Way) -> float:
+    """Seconds that a way takes."""
+    began = time.perf_counter()
+    await way()
+    return time.perf_counter() - began
+
+
+def command(folder: Path, *arguments: object) -> None:
+    """Run a tool; its failure ends the measurement."""
+    subprocess.run([str(argument) for argument in arguments], cwd=folder, check=True, capture_output=True)
+
+
+def sha256(path: Path) -> str:
+    """The file's digest, as KAITO's script computes it."""
+    done = subprocess.run(["sha256sum", path], check=True, capture_output=True, text=True)
+    return f"sha256:{done.stdout.split()[0]}"
+
+
+def report(times: dict[str, list[float]], megabytes: int) -> None:
+    """Medians, spread and the ratios of the claims."""
+    print(f"\nfrom files to a pullable tag, {megabytes} MB, median of {len(times[OURS])} (least - most):")
+    for name in (OURS, AGAIN, KAITO, ORAS, CRANE):
+        seconds = times[name]
+        print(f"  {name:38}{statistics.median(seconds):7.2f} s   ({min(seconds):.2f} - {max(seconds):.2f})")
+    ours = statistics.median(times[OURS])
+    for name in (KAITO, ORAS, CRANE):
+        print(f"  lorabus is {statistics.median(times[name]) / ours:.1f} times as fast as {name}")
+
+
+if __name__ == "__main__":
+    main()
