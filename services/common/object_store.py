@@ -4,6 +4,7 @@ The one power that lorabus needs of a store is create-if-absent: `create` succee
 """
 
 import asyncio
+import atexit
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic import BaseModel
 
 from schemas.failures import Reason
 from services.common.errors import StartError, Unreachable, WorldError
+from services.common.native_threads import leave_python
 from services.common.settings import Settings
 
 if TYPE_CHECKING:
@@ -140,6 +142,7 @@ def as_json(record: BaseModel) -> bytes:
 def open_store(settings: Settings) -> ObjectStore:
     """Build the store that `LORABUS_STORE` names; a malformed address is a `StartError`."""
     parts = urlsplit(settings.store)
+    atexit.register(leave_python)
     if parts.scheme == "file" and not parts.netloc and parts.path:
         folder = Path(parts.path)
         folder.mkdir(parents=True, exist_ok=True)
