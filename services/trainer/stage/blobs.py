@@ -104,7 +104,7 @@ class _Feed:
                 yield piece
             if hashed is not None:
                 await hashed
-        except BaseException as error:
+        except (Exception, asyncio.CancelledError) as error:
             self.error = error
             raise RuntimeError("the source broke off") from error
 

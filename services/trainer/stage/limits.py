@@ -33,6 +33,9 @@ class Budget:
         self.check(size, source)
         self._left -= size
 
+    def give_back(self, size: int) -> None:
+        self._left += size
+
     def count_file(self, source: str) -> None:
         self._files_left -= 1
         if self._files_left < 0:

@@ -18,3 +18,4 @@ class StagingSettings(Settings):
     source_wait: float = Field(default=1.0, ge=0, description="Wait before the second try; doubles after that.")
     source_parallel: int = Field(default=4, ge=1, description="Files fetched at once.")
     source_proxies: bool = Field(default=False, description="Use the proxies that HTTP(S)_PROXY and NO_PROXY name.")
+    store_patience: float = Field(default=60.0, ge=0, description="Wait for an object store that does not answer.")

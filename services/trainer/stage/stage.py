@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
+import stamina
 from aiohttp import ClientSession
 from aiohttp.abc import AbstractResolver
 
@@ -21,6 +23,7 @@ from services.trainer.stage.urls import stage_url
 from services.trainer.stage.volumes import Volume, VolumeFile, find_volume, list_files, read_file
 
 Step = Callable[[], Awaitable[Staged]]
+T = TypeVar("T")
 
 
 async def stage(
@@ -51,14 +54,14 @@ async def _stage(spec: ResolvedSpec, transfer: Transfer, resolver: AbstractResol
     any_extension = spec.config.dataset.dataset_extension is not None
     if spec.input.volume is not None:
         return await _stage_volume(spec.input.volume, transfer, any_extension=any_extension)
-    return await stage_image(spec.input, transfer, any_extension=any_extension)
+    return await _patiently(lambda: stage_image(spec.input, transfer, any_extension=any_extension), transfer.settings)
 
 
 async def _stage_urls(urls: Sequence[str], transfer: Transfer, resolver: AbstractResolver | None) -> list[Staged]:
     async with open_session(transfer.settings, resolver) as session:
         steps = [_url_step(number, url, transfer, session) for number, url in enumerate(urls, start=1)]
         transfer.progress.sources(len(steps))
-        return await _in_parallel(steps, transfer.settings.source_parallel)
+        return await _in_parallel(steps, transfer.settings)
 
 
 def _url_step(number: int, url: str, transfer: Transfer, session: ClientSession) -> Step:
@@ -76,7 +79,7 @@ async def _stage_volume(source: VolumeSource, transfer: Transfer, *, any_extensi
         )
     transfer.progress.sources(len(files))
     steps = [_file_step(volume, file, transfer) for file in files]
-    return await _in_parallel(steps, transfer.settings.source_parallel)
+    return await _in_parallel(steps, transfer.settings)
 
 
 def _file_step(volume: Volume, file: VolumeFile, transfer: Transfer) -> Step:
@@ -87,22 +90,22 @@ async def _stage_file(volume: Volume, file: VolumeFile, transfer: Transfer) -> S
     source = f"{volume.label}/{file.name}"
     known = await transfer.known(source)
     if known is not None and known[0].fingerprint == file.fingerprint:
-        transfer.progress.expect(0)
+        transfer.progress.expect(source, 0)
         return staged(file.name, known[1], reused=True)
-    transfer.progress.expect(file.size)
+    transfer.progress.expect(source, file.size)
     blob = await transfer.copy(source, file.name, read_file(volume, file.name))
     record = SourceRecord(name=file.name, digest=blob.digest, fingerprint=file.fingerprint)
     await transfer.remember(source, record)
     return staged(file.name, blob, reused=False)
 
 
-async def _in_parallel(steps: Sequence[Step], at_once: int) -> list[Staged]:
+async def _in_parallel(steps: Sequence[Step], settings: StagingSettings) -> list[Staged]:
     """Results in the order of the steps. The first failure stops the others; the user's counts before the world's."""
-    slots = asyncio.Semaphore(at_once)
+    slots = asyncio.Semaphore(settings.source_parallel)
 
     async def run(step: Step) -> Staged:
         async with slots:
-            return await step()
+            return await _patiently(step, settings)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -110,6 +113,20 @@ async def _in_parallel(steps: Sequence[Step], at_once: int) -> list[Staged]:
     except BaseExceptionGroup as failures:
         raise _most_telling(failures) from failures
     return [task.result() for task in tasks]
+
+
+async def _patiently(step: Callable[[], Awaitable[T]], settings: StagingSettings) -> T:
+    """A store that is restarted comes back within seconds: the file is then copied anew."""
+    async for attempt in stamina.retry_context(
+        on=_store_is_away, attempts=None, timeout=settings.store_patience, wait_initial=0.5, wait_max=5.0
+    ):
+        with attempt:
+            return await step()
+    raise AssertionError("the last try returns or raises")
+
+
+def _store_is_away(error: Exception) -> bool:
+    return isinstance(error, WorldError) and error.reason is Reason.STORE_UNAVAILABLE
 
 
 def _most_telling(failures: BaseExceptionGroup[BaseException]) -> BaseException:

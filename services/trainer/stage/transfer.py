@@ -63,16 +63,31 @@ class Transfer:
         await self.store.put(_place(source), as_json(record))
 
     async def copy(self, source: str, name: str, chunks: AsyncIterator[bytes]) -> BlobRecord:
-        """Every byte, counted, hashed and uploaded."""
-        return await store_blob(self.store, name, self._metered(source, chunks))
+        """Every byte, counted, hashed and uploaded; what fails is not counted."""
+        meter = _Meter(self, source)
+        try:
+            return await store_blob(self.store, name, meter.counted(chunks))
+        except BaseException:
+            self.budget.give_back(meter.passed)
+            await self.progress.add(-meter.passed)
+            raise
 
     async def remember(self, source: str, record: SourceRecord) -> None:
         await self.store.put(_place(source), as_json(record))
 
-    async def _metered(self, source: str, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+
+class _Meter:
+    """What has passed of one file."""
+
+    def __init__(self, transfer: Transfer, source: str) -> None:
+        self._transfer, self._source = transfer, source
+        self.passed = 0
+
+    async def counted(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for chunk in chunks:
-            self.budget.spend(len(chunk), source)
-            await self.progress.add(len(chunk))
+            self._transfer.budget.spend(len(chunk), self._source)
+            self.passed += len(chunk)
+            await self._transfer.progress.add(len(chunk))
             yield chunk
 
 

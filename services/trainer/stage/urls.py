@@ -23,21 +23,21 @@ async def stage_url(session: ClientSession, text: str, number: int, transfer: Tr
     url, pin = split_pin(text)
     fallback = f"source-{number}"
     if pin is not None and (blob := await find_blob(transfer.store, pin)):
-        transfer.progress.expect(0)
+        transfer.progress.expect(fallback, 0)
         return staged(name_of(urlsplit(url).path, None, None, fallback=fallback), blob, reused=True)
     known = await transfer.known(url)
     source = HttpSource(session, url, transfer.settings)
     async with AsyncExitStack() as stack:
         download = await source.open(stack, known[0] if known else None)
         if download is None and known is not None:
-            transfer.progress.expect(0)
+            transfer.progress.expect(fallback, 0)
             return staged(known[0].name, _as_pinned(known[1], pin, url), reused=True)
         if download is None:
             raise faults.unavailable(url, "it answered 304 although nothing was known of it")
         name = _name(url, download, fallback)
         if download.size is not None:
             transfer.budget.check(download.size, source.label)
-            transfer.progress.expect(download.size)
+            transfer.progress.expect(fallback, download.size)
         blob = await transfer.copy(source.label, name, source.read(download))
     _refuse_empty(blob, source.label)
     record = SourceRecord(name=name, digest=blob.digest, etag=download.etag, last_modified=download.last_modified)
