@@ -70,7 +70,7 @@ class Steps(Dataset[Step]):  # type: ignore[misc]
         rows = self._schedule.rows(step, self._order)
         lengths = self._tokens.lengths
         mine = share(rows, lengths, self._process, self._processes)
-        made = [make_pass(self._tokens, part, flat=self._flat) for part in passes(mine, lengths, self.tokens_per_pass)]
+        made = [make_pass(self._tokens, part, flat=self._flat) for part in passes(mine, lengths, self.tokens_per_pass, padded=not self._flat)]
         # A process without rows of its own still has to take part in the exchange of gradients.
         made = made or [make_pass(self._tokens, rows[:1], flat=self._flat, trained=False)]
         return Step(step, tuple(made), int(self._trained[rows].sum()), int(lengths[rows].sum()))

@@ -40,7 +40,7 @@ class Evaluator:
         """At most `MOST_ROWS` rows are looked at."""
         self._loaded, self._tokens, self._between = loaded, tokens, between
         rows = range(min(len(tokens), MOST_ROWS))
-        self._passes = passes(rows, tokens.lengths, 2 * tokens_per_pass)
+        self._passes = passes(rows, tokens.lengths, 2 * tokens_per_pass, padded=not loaded.flat)
 
     def score(self, *, base: bool = False) -> Score:
         """Of the model as it is now, or of the base model alone."""

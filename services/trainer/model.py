@@ -86,13 +86,7 @@ def _lora_config(plan: TrainPlan, linear: Sequence[str]) -> LoraConfig:
     given = dict(plan.lora)
     targets = resolve_targets(given.pop("target_modules", None), linear, plan.fused)
     try:
-        return LoraConfig(
-            **given,
-            target_modules=targets,
-            task_type="CAUSAL_LM",
-            base_model_name_or_path=plan.base_model,
-            revision=plan.base_revision,
-        )
+        return LoraConfig(**given, target_modules=targets, task_type="CAUSAL_LM")
     except (TypeError, ValueError) as error:
         raise UserError(Reason.CONFIG_INVALID, f"LoraConfig: {error}"[:500]) from error
 

@@ -69,7 +69,7 @@ def share(rows: Sequence[int], lengths: Numbers, process: int, processes: int) -
     if processes == 1:
         return list(rows)
     loads, mine = [0] * processes, []
-    for row in sorted(rows, key=lambda number: (-int(lengths[number]), number)):
+    for row in _longest_first(rows, lengths):
         least = loads.index(min(loads))
         loads[least] += int(lengths[row])
         if least == process:
@@ -77,22 +77,22 @@ def share(rows: Sequence[int], lengths: Numbers, process: int, processes: int) -
     return mine
 
 
-def passes(rows: Sequence[int], lengths: Numbers, tokens: int) -> list[list[int]]:
-    """Cut rows into forward passes of at most `tokens` tokens (a longer row goes alone), evenly filled."""
-    total = sum(int(lengths[row]) for row in rows)
-    count = max(1, -(-total // tokens))
-    while True:
-        filled = _filled(rows, lengths, count)
-        if all(len(part) == 1 or sum(int(lengths[row]) for row in part) <= tokens for part in filled):
-            return filled
-        count += 1
+def passes(rows: Sequence[int], lengths: Numbers, tokens: int, *, padded: bool = False) -> list[list[int]]:
+    """Cut rows into forward passes of at most `tokens` tokens, padding included; a longer row goes alone.
+
+    Rows come longest first, so that rows of a pass are of similar length and the first pass needs the most memory.
+    """
+    parts: list[list[int]] = []
+    used = 0
+    for row in _longest_first(rows, lengths):
+        cost = int(lengths[parts[-1][0] if padded and parts else row])
+        if not parts or used + cost > tokens:
+            parts.append([])
+            used, cost = 0, int(lengths[row])
+        parts[-1].append(row)
+        used += cost
+    return parts
 
 
-def _filled(rows: Sequence[int], lengths: Numbers, count: int) -> list[list[int]]:
-    loads: list[int] = [0] * count
-    parts: list[list[int]] = [[] for _ in range(count)]
-    for row in sorted(rows, key=lambda number: (-int(lengths[number]), number)):
-        least = loads.index(min(loads))
-        parts[least].append(row)
-        loads[least] += int(lengths[row])
-    return [part for part in parts if part]
+def _longest_first(rows: Sequence[int], lengths: Numbers) -> list[int]:
+    return sorted(rows, key=lambda number: (-int(lengths[number]), number))

@@ -48,8 +48,11 @@ async def test_at_the_end_the_adapter_is_compared_with_the_base_model(
         eval_rows=counting_rows(6),
         LoraConfig={"r": 8},
         TrainingArguments={
-            "learning_rate": 5e-3, "per_device_train_batch_size": 8, "num_train_epochs": 3,
-            "eval_strategy": "epoch", "load_best_model_at_end": True,
+            "learning_rate": 5e-3,
+            "per_device_train_batch_size": 8,
+            "num_train_epochs": 3,
+            "eval_strategy": "epoch",
+            "load_best_model_at_end": True,
         },
     )
     heard = Heard()

@@ -1,0 +1,71 @@
+"""Rows that go through the model together never see each other.
+
+The reference is the library's plain attention on one row at a time; ours has all rows in one pass, in one sequence
+where the architecture allows it, padded where not.
+"""
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from services.trainer import model as trainer_model
+from services.trainer.batches import make_pass
+from services.trainer.loop import trained_logits
+from services.trainer.tokens import TRAIN, Tokens
+
+from .conftest import MakePlan, Row
+from .test_architectures import ARCHITECTURES, random_model
+
+
+def rows(count: int) -> list[Row]:
+    chance = random.Random(7)
+    return [
+        (
+            [chance.randrange(3, 2000) for _ in range(chance.randint(1, 20))],
+            [chance.randrange(3, 2000) for _ in range(9)],
+        )
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_row_gets_the_same_logits_alone_and_among_others(tmp_path: Path, plan_for: MakePlan, name: str) -> None:
+    folder = random_model(name, tmp_path / "model")
+    plan = plan_for(rows(6), model=folder)
+    loaded = trainer_model.load(plan, torch.device("cpu"))
+    reference = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32).eval()
+    tokens = Tokens(tmp_path / "tokens" / TRAIN)
+    part = make_pass(tokens, range(6), flat=loaded.flat)
+    assert loaded.flat is not name.startswith("falcon")
+
+    with torch.inference_mode():
+        together = trained_logits(loaded.model.eval(), part, torch.device("cpu"))
+        alone = [reference(torch.from_numpy(tokens.row(row)[0].astype("int64"))[None]).logits[0] for row in range(6)]
+
+    # The trained tokens of a row are its last nine: the positions before each of them predict it.
+    expected = torch.cat([logits[-10:-1] for logits in alone])
+    assert (together - expected).abs().max() < 1e-4 * expected.abs().max()
+    targets = torch.cat([torch.from_numpy(tokens.row(row)[1][-9:].astype("int64")) for row in range(6)])
+    assert torch.equal(part.targets, targets)
+
+
+def test_gradients_do_not_cross_rows(tmp_path: Path, plan_for: MakePlan) -> None:
+    plan = plan_for(rows(2), model=random_model("phi3", tmp_path / "model"))
+    loaded = trainer_model.load(plan, torch.device("cpu"))
+    tokens = Tokens(tmp_path / "tokens" / TRAIN)
+    part = make_pass(tokens, range(2), flat=True)
+    embedded = loaded.model.get_input_embeddings()(part.inputs["input_ids"]).detach().requires_grad_()
+    inputs = {**part.inputs, "inputs_embeds": embedded}
+    del inputs["input_ids"]
+    second = slice(part.row_ends[0], part.row_ends[1])
+
+    logits = loaded.model(**inputs, logits_to_keep=part.keep, use_cache=False).logits[0]
+    logits[second].sum().backward()
+
+    first_row = int(tokens.lengths[0])
+    assert embedded.grad is not None
+    assert embedded.grad[0, :first_row].abs().max() == 0
+    assert embedded.grad[0, first_row:].abs().max() > 0
