@@ -73,6 +73,12 @@ class ObjectStore:
         """Read `key` in pieces of about `chunk_bytes`; raises `KeyError` when it is absent."""
         try:
             answer = await obstore.get_async(self.backend, key)
+            if isinstance(self.backend, LocalStore):
+                # Its stream makes a step every 8 KiB: 200 MB take 1.3 s, and 0.1 s by ranges.
+                for start in range(0, size := int(answer.meta["size"]), chunk_bytes):
+                    length = min(chunk_bytes, size - start)
+                    yield bytes(await obstore.get_range_async(self.backend, key, start=start, length=length))
+                return
             async for chunk in answer.stream(min_chunk_size=chunk_bytes):
                 yield bytes(chunk)
         except (NotFoundError, FileNotFoundError) as error:
