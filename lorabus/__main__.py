@@ -9,6 +9,14 @@ import sys
 
 def main() -> int:
     """Run the command; gives its exit code."""
+    try:
+        return _run()
+    except KeyboardInterrupt:
+        # It may come during the imports below.
+        return 130
+
+
+def _run() -> int:
     if sys.argv[1:2] == ["validate"]:
         from lorabus.cli.validate import validate_quickly  # noqa: PLC0415 - see above.
 

@@ -31,7 +31,7 @@ class NoSuchJob(LorabusError):
         self.job_id = job_id
 
 
-DONE, FAILED, USAGE, UNREACHABLE, CANCELLED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+DONE, FAILED, USAGE, UNREACHABLE, CANCELLED = 0, 1, 2, 3, 4
 
 
 def exit_code(error: BaseException) -> int:
@@ -41,7 +41,5 @@ def exit_code(error: BaseException) -> int:
             return UNREACHABLE
         case BadUsage():
             return USAGE
-        case KeyboardInterrupt():
-            return INTERRUPTED
         case _:
             return FAILED
