@@ -7,6 +7,7 @@ sends the same events again, whatever became of the job.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from time import perf_counter
 
 from schemas.admission import Verdict, admit
 from schemas.admission.surroundings import Surroundings
@@ -22,6 +23,7 @@ from services.ingest.requests import Request
 from services.ingest.spec_history import Latest, find_latest, write_once
 
 Tell = Callable[[list[OutboxRecord], str], Awaitable[None]]
+Note = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,11 @@ class Accepted:
 
     record: SpecRecord
     new: bool = True
+
+    @property
+    def outcome(self) -> str:
+        """What to count it as."""
+        return "new" if self.new else "repeated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +48,36 @@ class Rejected:
     name: str
     problems: tuple[FieldProblem, ...]
 
+    @property
+    def outcome(self) -> str:
+        """What to count it as."""
+        return "rejected"
+
 
 Answer = Accepted | Rejected
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """Accepts requests; `tell(events, request id)` returns once the broker has them."""
+    """Accepts requests.
+
+    `tell(events, request id)` returns once the broker has them; `note(outcome, seconds)` is told of each answer.
+    """
 
     store: ObjectStore
     surroundings: Surroundings
     tell: Tell
     clock: Callable[[], datetime]
+    note: Note
 
     async def accept(self, request: Request) -> Answer:
+        """Do it, and note how long it took."""
+        started = perf_counter()
+        answer = await self._accept(request)
+        self.note(answer.outcome, perf_counter() - started)
+        return answer
+
+    async def _accept(self, request: Request) -> Answer:
         """Admit, write and tell. Raises `WorldError` while the store is away; asking again goes on where it stopped."""
         with telemetry.span("job.accept", request.traceparent, {"messaging.message.id": request.id}) as traceparent:
             # A name is new more often than not, and then its first spec is written without looking what was before.

@@ -21,6 +21,7 @@ from services.common.object_store import ObjectStore, open_store, prove_create_i
 from services.ingest import config_maps, handlers, secrets
 from services.ingest.accept import Acceptance
 from services.ingest.cancel import Cancellation
+from services.ingest.consumers import Consumers, watch_loop
 from services.ingest.follow import Following
 from services.ingest.handlers import Membership
 from services.ingest.http import build_app
@@ -32,7 +33,6 @@ from services.ingest.kafka_log import LogReader, open_log_reader
 from services.ingest.metrics import Metrics
 from services.ingest.project import Projector
 from services.ingest.read_model import ReadModel, open_read_model
-from services.ingest.readiness import Readiness
 from services.ingest.settings import IngestSettings, is_loopback
 from services.ingest.tell import Teller
 
@@ -73,15 +73,18 @@ async def ingest(settings: IngestSettings, lifetime: Lifetime) -> AsyncIterator[
         log_reader = await stack.enter_async_context(open_log_reader(settings))
         producer = await stack.enter_async_context(open_producer(settings, f"lorabus-ingest-{settings.worker}"))
         model = await stack.enter_async_context(open_read_model(settings.read_model_folder, await log_reader.look()))
-        jobs = use_cases(settings, store, producer, model)
         metrics = Metrics()
-        readiness = await stack.enter_async_context(consuming(settings, jobs, producer, log_reader, lifetime))
+        jobs = use_cases(settings, store, producer, model, metrics)
+        consumers = await stack.enter_async_context(consuming(settings, jobs, producer, log_reader, lifetime))
+        await stack.enter_async_context(background("event loop", watch_loop(metrics.woke_late), lifetime))
         host, port = settings.http_host_and_port()
-        app = build_app(jobs, readiness=readiness, metrics=metrics, tokens=tokens, loopback=is_loopback(host))
+        app = build_app(jobs, consumers, metrics, tokens=tokens, loopback=is_loopback(host))
         yield await stack.enter_async_context(serve(app, host, port))
 
 
-def use_cases(settings: IngestSettings, store: ObjectStore, producer: Producer, model: ReadModel) -> Jobs:
+def use_cases(
+    settings: IngestSettings, store: ObjectStore, producer: Producer, model: ReadModel, metrics: Metrics
+) -> Jobs:
     """What Kafka's handlers and HTTP's routes both call."""
     tell = Teller(producer)
     surroundings = Surroundings(
@@ -90,13 +93,14 @@ def use_cases(settings: IngestSettings, store: ObjectStore, producer: Producer, 
         node_auto_provisioning=settings.node_auto_provisioning,
         source_allow=settings.source_allow,
     )
-    return Jobs(Acceptance(store, surroundings, tell, now), Cancellation(store, tell, now), Idempotency(store), model)
+    acceptance = Acceptance(store, surroundings, tell, now, metrics.answered)
+    return Jobs(acceptance, Cancellation(store, tell, now), Idempotency(store), model)
 
 
 @asynccontextmanager
 async def consuming(
     settings: IngestSettings, jobs: Jobs, producer: Producer, log_reader: LogReader, lifetime: Lifetime
-) -> AsyncIterator[Readiness]:
+) -> AsyncIterator[Consumers]:
     """Every subscription of ingest, running."""
     broker = build_broker(settings, f"lorabus-ingest-{settings.worker}")
     read = partial(subscribe, broker, handler=handlers.into_read_model(jobs.model, lifetime.fail), group=None)
@@ -119,13 +123,16 @@ async def consuming(
         at_least=settings.dead_letter_minimum,
     )
     consumption = Consumption(dead_letters, lifetime.fail)
+    subscribers = {}
     for topic, handler, role in (
         (REQUESTS, handlers.on_requests(consumption, jobs.acceptance), "requests"),
         (COMMANDS, handlers.on_commands(consumption, jobs.cancellation), "commands"),
         (EVENTS, handlers.on_events(consumption, projector), "projector"),
     ):
         listener = memberships[topic.name]
-        subscribe(broker, topic, handler, group=f"{GROUP}.{role}", title=f"{role}: ingest", listener=listener)
+        subscribers[topic.name] = subscribe(
+            broker, topic, handler, group=f"{GROUP}.{role}", title=f"{role}: ingest", listener=listener
+        )
     try:
         await broker.start()
     except KafkaConnectionError as error:
@@ -133,6 +140,6 @@ async def consuming(
     try:
         following.resume()
         async with background("read model", following.catch_up_with(await log_reader.look()), lifetime):
-            yield Readiness(memberships, following, jobs.acceptance.store)
+            yield Consumers(subscribers, memberships, following, dead_letters, jobs.acceptance.store)
     finally:
         await broker.stop()

@@ -1,7 +1,7 @@
 """The HTTP API put together: routes, guards, errors, health, documentation."""
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import Protocol
 
 import orjson
 from aiokafka.errors import KafkaError
@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from services.common.errors import WorldError
+from services.common.kafka.dead_letters import DeadLetters
 from services.ingest import http_problem
 from services.ingest.http_docs import docs_router
 from services.ingest.http_guard import Guard
@@ -21,13 +22,25 @@ from services.ingest.metrics import Metrics
 from services.ingest.pages.routes import pages_router
 from services.ingest.read_model import ReadModel
 
-Readiness = Callable[[], Awaitable[dict[str, str]]]
-"""Gives what is not ready, by part; an empty dict means ready."""
+
+class Process(Protocol):
+    """What the process says of itself."""
+
+    async def missing(self) -> dict[str, str]:
+        """Give what is not ready, by part; an empty dict means ready."""
+        ...
+
+    async def lag(self) -> dict[str, int]:
+        """Give the records that wait, by topic."""
+        ...
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """Where those go that nobody can read."""
+        ...
 
 
-def build_app(
-    jobs: Jobs, *, readiness: Readiness, metrics: Metrics, tokens: tuple[bytes, ...], loopback: bool
-) -> FastAPI:
+def build_app(jobs: Jobs, process: Process, metrics: Metrics, *, tokens: tuple[bytes, ...], loopback: bool) -> FastAPI:
     """Build the ASGI application; `tokens` are sha256 digests."""
     app = FastAPI(
         title="lorabus",
@@ -37,7 +50,7 @@ def build_app(
         redoc_url=None,
         openapi_url="/openapi.json",
     )
-    for router in (jobs_router(jobs), stream_router(jobs), _health_router(jobs.model, readiness, metrics)):
+    for router in (jobs_router(jobs), stream_router(jobs), _health_router(jobs.model, process, metrics)):
         app.include_router(router)
     app.include_router(docs_router(app))
     app.include_router(pages_router(jobs))
@@ -50,7 +63,7 @@ def build_app(
     return app
 
 
-def _health_router(model: ReadModel, readiness: Readiness, metrics: Metrics) -> APIRouter:
+def _health_router(model: ReadModel, process: Process, metrics: Metrics) -> APIRouter:
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz")
@@ -61,14 +74,16 @@ def _health_router(model: ReadModel, readiness: Readiness, metrics: Metrics) -> 
     @router.get("/readyz", responses={503: {"description": "`missing` names what is not ready yet, and why."}})
     async def readyz() -> Response:
         """Tell whether requests are taken and answers are complete."""
-        missing = await readiness()
+        missing = await process.missing()
         body = orjson.dumps({"status": "waiting" if missing else "ready", "missing": missing})
         return Response(body, 503 if missing else 200, media_type="application/json")
 
     @router.get("/metrics", response_class=Response)
     async def show_metrics() -> Response:
         """Give the metrics in Prometheus's text format."""
-        metrics.jobs.set(await model.counts(), datetime.now(UTC))
+        scrape = metrics.scrape
+        scrape.jobs, scrape.lag, scrape.now = await model.counts(), await process.lag(), datetime.now(UTC)
+        scrape.dead_letters = process.dead_letters.total
         return Response(generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return router

@@ -115,4 +115,6 @@ def world(
         secret_exists=lambda name: name in secrets,
     )
     tell = Teller(sent)  # type: ignore[arg-type]
-    return World(store, sent, Acceptance(store, around, tell, clock), Cancellation(store, tell, clock))
+    return World(
+        store, sent, Acceptance(store, around, tell, clock, lambda _, __: None), Cancellation(store, tell, clock)
+    )

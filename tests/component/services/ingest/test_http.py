@@ -12,6 +12,7 @@ import yaml
 
 from schemas.envelope import Envelope
 from schemas.jobs import JobRow, Position, fold
+from services.common.kafka.dead_letters import DeadLetters
 from services.ingest.http import build_app
 from services.ingest.http_guard import read_tokens
 from services.ingest.http_jobs import Jobs
@@ -23,7 +24,7 @@ from services.ingest.read_model import open_read_model
 from services.ingest.read_records import flat, stored_job
 from services.ingest.read_tables import StoredEvent
 from services.ingest.settings import MAX_BODY_BYTES, IngestSettings
-from tests.component.services.ingest.harness import World, workspace, world
+from tests.component.services.ingest.harness import Sent, World, workspace, world
 
 YAML = {"Content-Type": "application/yaml"}
 JSON = {"Content-Type": "application/json"}
@@ -57,16 +58,26 @@ class Client:
             return await answer.json(content_type=None)
 
 
+class Quiet:
+    """A process whose consumers are in place and have read all."""
+
+    def __init__(self) -> None:
+        self.dead_letters = DeadLetters(Sent().publish, "test")
+
+    async def missing(self) -> dict[str, str]:
+        return {}
+
+    async def lag(self) -> dict[str, int]:
+        return {"tuning.requests.v1": 0}
+
+
 @asynccontextmanager
 async def serving(folder: Path, settings: IngestSettings, *, loopback: bool = True) -> AsyncIterator[Client]:
     at = world()
     async with open_read_model(folder, KafkaLog("test", {}, {})) as model:
         jobs = Jobs(at.acceptance, at.cancellation, Idempotency(at.store), model)
 
-        async def ready() -> dict[str, str]:
-            return {}
-
-        app = build_app(jobs, readiness=ready, metrics=Metrics(), tokens=read_tokens(settings), loopback=loopback)
+        app = build_app(jobs, Quiet(), Metrics(), tokens=read_tokens(settings), loopback=loopback)
         async with serve(app, "127.0.0.1", 0) as address, aiohttp.ClientSession(f"http://{address}") as http:
             yield Client(http, at, jobs)
 
