@@ -1,0 +1,14 @@
+"""One running system for each profile, shared by the tests of a session: starting one takes ten seconds."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.system import System, a_system
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Kafka, the three services, files. A registry that is not there is given up after seconds."""
+    with a_system(tmp_path_factory.mktemp("embedded"), "embedded", LORABUS_PUBLISH_RETRY_SECONDS="2") as system:
+        yield system
