@@ -50,6 +50,23 @@ def validate(
     leave(run(files, as_json, existing))
 
 
+@app.command(epilog="Example: lorabus check examples/python-docs-taught.jsonl --preset tiny")
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Training data, or folders of it.")],
+    preset: Annotated[str, typer.Option(metavar="P", help="The model; `lorabus presets` lists them.")],
+    method: Annotated[str, typer.Option(metavar="lora|qlora", help="How it would be tuned.")] = "lora",
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A training_config.yaml, or a file with its ConfigMap.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check training data, offline: every bad row, tokens, what is trained on, steps, memory, time."""
+    adopt()
+    from lorabus.cli.check import check_command  # noqa: PLC0415
+
+    leave(check_command(files, preset=preset, method=method, config=config, as_json=as_json))
+
+
 @app.command(epilog="Example: lorabus submit examples/tune-python-docs.yaml --wait")
 def submit(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML or JSON: Workspaces and their ConfigMaps.")],

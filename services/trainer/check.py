@@ -20,14 +20,19 @@ MEMORY_BYTES = 16 << 30
 
 
 def main() -> int:
+    """Always 0 when there is an answer."""
+    restrict()
+    request = CheckRequest.model_validate_json(sys.stdin.buffer.read())
+    sys.stdout.write(answer(request).model_dump_json())
+    return 0
+
+
+def restrict() -> None:
     """`argv[1]`, when given, is the parent that this process must not outlive."""
     if len(sys.argv) > 1:
         die_with(int(sys.argv[1]))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     os.nice(5)
-    request = CheckRequest.model_validate_json(sys.stdin.buffer.read())
-    sys.stdout.write(answer(request).model_dump_json())
-    return 0
 
 
 def answer(request: CheckRequest) -> Answer:

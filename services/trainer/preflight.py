@@ -146,7 +146,12 @@ async def _fetch(dataset: StagedDataset, rules: Rules, store: ObjectStore, folde
 
 
 def _preflight(folder: Path, digest: str, result: CheckResult, *, reused: bool) -> Preflight:
-    data = DataFacts(
+    return Preflight(folder, data_facts(digest, result), {**result.facts(), "reused": reused})
+
+
+def data_facts(digest: str, result: CheckResult) -> DataFacts:
+    """What the plan has to know of the rows."""
+    return DataFacts(
         digest=digest,
         rows=result.rows,
         eval_rows=result.eval_rows,
@@ -155,4 +160,3 @@ def _preflight(folder: Path, digest: str, result: CheckResult, *, reused: bool) 
         longest=result.tokens.max,
         packs=result.packs,
     )
-    return Preflight(folder, data, {**result.facts(), "reused": reused})

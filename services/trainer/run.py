@@ -26,6 +26,7 @@ from services.common.journal import Clock, Journal, Publish
 from services.common.object_store import ObjectStore
 from services.trainer.base_model import find_base_model, preset_of, read_model_facts
 from services.trainer.claim import Lease
+from services.trainer.duration import estimate_seconds
 from services.trainer.hand_over import read_manifest, store_adapter, tell_publisher
 from services.trainer.hardware import detect
 from services.trainer.metrics import Metrics
@@ -120,18 +121,20 @@ async def _check(
         except DatasetRefused as refused:
             await journal.emit(DatasetChecked, **refused.facts)
             raise
+        model, hardware = read_model_facts(model_folder), detect()
         plan = make_plan(
             record.spec,
             preset_of(record.spec),
             checked.data,
-            read_model_facts(model_folder),
-            detect(),
+            model,
+            hardware,
             Folders(model=str(model_folder), tokens=str(checked.tokens_folder)),
             job_id=record.job_id,
             cpu_threads=parts.settings.cpu_threads,
         )
-    facts = {"planned_steps": plan.total_steps, "memory_bytes": plan.memory_bytes, **checked.facts}
-    await journal.emit(DatasetChecked, **facts)
+    seconds = estimate_seconds(plan, checked.data, model, hardware)
+    planned = {"planned_steps": plan.total_steps, "memory_bytes": plan.memory_bytes, "time_seconds": seconds}
+    await journal.emit(DatasetChecked, **planned, **checked.facts)
     return plan
 
 

@@ -20,6 +20,7 @@ from services.trainer.dataset.request import CheckFailed, CheckRequest, CheckRes
 from services.trainer.dataset.rows import Row, to_row
 from services.trainer.dataset.select import select
 from services.trainer.dataset.shapes import Columns, find_columns, first_columns
+from services.trainer.packing import pack
 from services.trainer.tokens import EVAL, NOT_TRAINED, TRAIN, TokenisedRow, Tokens, TokenWriter
 
 LOOKED_AT = 100
@@ -171,6 +172,7 @@ class _Check:
             dropped=self._problems.count,
             duplicates=self._census.duplicates(),
             overlap=self._census.overlap(train, evaluation),
+            packs=len(pack(self._census.lengths[train], self._rules.max_length)) if self._rules.packing else None,
             preview=[self._preview(tokens, number) for number in train[:PREVIEW_ROWS]],
             files=files,
         )
