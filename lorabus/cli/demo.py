@@ -37,6 +37,8 @@ from lorabus.system import parts
 from lorabus.telling import printable, tell
 from schemas.events.job import JobSucceeded
 
+GRACE = 8.0
+"""Seconds that a service has to stop: what it was doing is thrown away anyway."""
 ASKED, ENOUGH = 10, 8
 """So many taught rows are asked of which the base model knows none, and so many must come out right."""
 KEPT = ("LORABUS_HOME", "LORABUS_CACHE", "LORABUS_LOG_LEVEL")
@@ -61,7 +63,7 @@ class Answer:
 def demo(*, as_json: bool) -> int:
     """0 when the adapter was published, came back whole and has learned what it should."""
     home = own_home(os.environ)
-    supervisor = Supervisor(home, say=say, usual_ports=False)
+    supervisor = Supervisor(home, say=say, usual_ports=False, grace=GRACE)
     with interruptible():
         try:
             code = _run(supervisor, as_json=as_json)
