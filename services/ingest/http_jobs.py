@@ -131,7 +131,7 @@ def _refusal(rejected: list[Rejected], *, several: bool) -> ProblemError:
         for answer in rejected
         for problem in answer.problems
     ]
-    first = "; ".join(f"{problem.path}: {problem.message}" for problem in problems[:3])
+    first = "; ".join(": ".join(filter(None, (problem.path, problem.message))) for problem in problems[:3])
     detail = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}, nothing was accepted: {first}"
     return ProblemError(422, "Not a valid Workspace", detail, job_id=rejected[0].job_id, problems=problems)
 
