@@ -1,5 +1,6 @@
 """A whole lorabus on this machine, driven as its users drive it: the installed command, and Kafka by another client."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -34,6 +35,33 @@ class Done:
     def lines(self) -> list[Line]:
         """What it printed with `--json`: nothing but one object a line."""
         return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that was followed to its end: the file with its request, and what `submit --wait --json` printed."""
+
+    request: str
+    events: list[Line]
+
+    @property
+    def id(self) -> str:
+        return str(self.events[0]["jobId"])
+
+    @property
+    def image(self) -> Line:
+        """Where a job that has succeeded was published."""
+        found: Line = self.events[-1]["image"]
+        return found
+
+    @property
+    def trained(self) -> dict[str, str]:
+        """The adapter's files and their digests, as the trainer tells them."""
+        return {file["name"]: file["digest"] for file in self.event("adapter.trained")["files"]}
+
+    def event(self, type_: str) -> Line:
+        """The first event of that type."""
+        return next(event for event in self.events if event["type"] == type_)
 
 
 @dataclass(frozen=True)
@@ -77,6 +105,10 @@ class System:
         """Start everything, or what has died."""
         self.good("up", "--profile", self.profile, "--detach")
 
+    def succeed(self, request: str, *words: str) -> Job:
+        """Submit and follow a job that must succeed."""
+        return Job(request, self.good("submit", request, "--wait", "--json", *words).lines)
+
     def status(self) -> dict[str, Line]:
         """The parts by name."""
         return {part["name"]: part for part in self.good("status", "--json").lines}
@@ -111,6 +143,16 @@ def a_system(home: Path, profile: str, **settings: str) -> Iterator[System]:
         system.good("down")
         left = [pid for pid in pids if runs(pid)]
         assert not left, f"`lorabus down` has left {left} behind"
+
+
+def digest(path: Path) -> str:
+    """A file's sha256 as manifests write it."""
+    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """The files of a folder and their digests."""
+    return {path.name: digest(path) for path in folder.iterdir()}
 
 
 def runs(pid: int) -> bool:

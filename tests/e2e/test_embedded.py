@@ -5,49 +5,36 @@ and what PEFT makes of it are looked at one after the other. Then the same reque
 cancel in mid-training, and a request that is wrong in several ways.
 """
 
-import hashlib
 import itertools
 import json
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import requests
 from tests.e2e.status_topic import Record
-from tests.e2e.system import PATIENCE, Done, Line, System, numbers_by_source
+from tests.e2e.system import PATIENCE, Done, Job, Line, System, digests, numbers_by_source
 
 BEGIN = ["job.accepted", "job.queued", "job.claimed", "dataset.staging", "dataset.staged", "dataset.checked"]
 TRAINING = ["training.started", "training.progress", "training.evaluated", "adapter.trained"]
 END = ["image.pushing", "image.published", "job.succeeded"]
 
 
-@dataclass(frozen=True)
-class Job:
-    """A job that has succeeded: its request, what `submit --wait --json` printed, and its pulled adapter."""
-
-    request: str
-    events: list[Line]
-    adapter: Path
-    pulled: Line
-
-    @property
-    def id(self) -> str:
-        return str(self.events[0]["jobId"])
-
-    def event(self, type_: str) -> Line:
-        return next(event for event in self.events if event["type"] == type_)
-
-
 @pytest.fixture(scope="module")
 def job(embedded: System, tmp_path_factory: pytest.TempPathFactory) -> Job:
     folder = tmp_path_factory.mktemp("job")
     # One checkpoint, at the last step: its event stands at one place then.
-    request = requests.write(folder, *requests.documents("main", save_strategy="steps", save_steps=4))
-    events = embedded.good("submit", request, "--wait", "--json").lines
-    (pulled,) = embedded.good("pull", events[0]["jobId"], "-o", str(folder / "adapter"), "--json").lines
-    return Job(request, events, folder / "adapter", pulled)
+    return embedded.succeed(requests.write(folder, *requests.documents("main", save_strategy="steps", save_steps=4)))
+
+
+@pytest.fixture(scope="module")
+def adapter(embedded: System, job: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The job's adapter, pulled."""
+    folder = tmp_path_factory.mktemp("adapter")
+    (pulled,) = embedded.good("pull", job.id, "-o", str(folder), "--json").lines
+    assert pulled["digest"] == job.image["digest"]
+    return folder
 
 
 @pytest.fixture
@@ -74,7 +61,7 @@ def test_every_step_is_shown_in_order(job: Job) -> None:
     states = without_repeats([event["state"] for event in job.events])
     assert states == ["pending", "staging", "running", "publishing", "succeeded"]
     assert job.event("training.started")["totalSteps"] == 4
-    assert job.events[-1]["image"]["digest"] == job.event("image.published")["digest"]
+    assert job.image["digest"] == job.event("image.published")["digest"]
 
 
 def test_the_status_topic_has_each_event_once_numbered_without_gaps(job: Job, records: list[Record]) -> None:
@@ -97,15 +84,12 @@ def test_each_record_is_a_cloud_event_about_its_job_in_one_trace(job: Job, recor
     assert {record.header("traceparent").split("-")[1] for record in records} == {job.events[0]["traceId"]}
 
 
-def test_pull_gives_the_trained_files_byte_for_byte(job: Job) -> None:
-    trained = {file["name"]: file["digest"] for file in job.event("adapter.trained")["files"]}
-    found = {path.name: f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}" for path in job.adapter.iterdir()}
-    assert found == trained
-    assert job.pulled["digest"] == job.event("image.published")["digest"]
+def test_pull_gives_the_trained_files_byte_for_byte(job: Job, adapter: Path) -> None:
+    assert digests(adapter) == job.trained
 
 
 def test_pull_refuses_an_image_with_a_flipped_byte(embedded: System, job: Job, tmp_path: Path) -> None:
-    layout = job.event("image.published")["reference"].removeprefix("oci:").removesuffix(":latest")
+    layout = job.image["reference"].removeprefix("oci:").removesuffix(":latest")
     copy = shutil.copytree(layout, tmp_path / "copy")
     layer = max((copy / "blobs" / "sha256").iterdir(), key=lambda path: path.stat().st_size)
     damaged = bytearray(layer.read_bytes())
@@ -117,7 +101,7 @@ def test_pull_refuses_an_image_with_a_flipped_byte(embedded: System, job: Job, t
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_peft_loads_what_was_pulled_and_it_changes_the_model(embedded: System, job: Job) -> None:
+def test_peft_loads_what_was_pulled_and_it_changes_the_model(embedded: System, adapter: Path) -> None:
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -127,7 +111,7 @@ def test_peft_loads_what_was_pulled_and_it_changes_the_model(embedded: System, j
     base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     with torch.no_grad():
         before = base(**inputs).logits
-        adapted = PeftModel.from_pretrained(base, job.adapter).eval()
+        adapted = PeftModel.from_pretrained(base, adapter).eval()
         after = adapted(**inputs).logits
         with adapted.disable_adapter():
             off = adapted(**inputs).logits
@@ -138,9 +122,9 @@ def test_peft_loads_what_was_pulled_and_it_changes_the_model(embedded: System, j
 def test_the_same_request_again_is_the_same_job_and_does_nothing_twice(
     embedded: System, job: Job, records: list[Record]
 ) -> None:
-    again = embedded.good("submit", job.request, "--wait", "--json").lines
-    assert {event["jobId"] for event in again} == {job.id}
-    assert again[-1]["type"] == "job.succeeded"
+    again = embedded.succeed(job.request)
+    assert {event["jobId"] for event in again.events} == {job.id}
+    assert again.image == job.image
     with embedded.log("tuning.events.v1", "tuning.adapters.v1") as log:
         log.all()
         assert len(log.on("tuning.adapters.v1", job.id)) == 1
@@ -149,23 +133,23 @@ def test_the_same_request_again_is_the_same_job_and_does_nothing_twice(
 
 
 def test_rerun_makes_a_new_job_with_the_same_adapter(embedded: System, job: Job) -> None:
-    events = embedded.good("submit", job.request, "--rerun", "--wait", "--json").lines
-    assert events[0]["jobId"] != job.id
-    assert events[0]["specDigest"] == job.events[0]["specDigest"]
-    assert next(event for event in events if event["type"] == "dataset.staged")["reused"]
-    assert events[-1]["image"]["digest"] == job.event("image.published")["digest"]
+    again = embedded.succeed(job.request, "--rerun")
+    assert again.id != job.id
+    assert again.events[0]["specDigest"] == job.events[0]["specDigest"]
+    assert again.event("dataset.staged")["reused"]
+    assert again.image["digest"] == job.image["digest"]
 
 
 def test_jobs_and_show_tell_what_was_watched(embedded: System, job: Job) -> None:
     rows = embedded.good("jobs", "--state", "succeeded", "--json").lines
     row = next(row for row in rows if row["jobId"] == job.id)
     assert (row["state"], row["kaitoState"], row["attempt"]) == ("succeeded", "Succeeded", 1)
-    assert row["image"] == job.events[-1]["image"]
+    assert row["image"] == job.image
     shown = embedded.job(job.id)
     assert types(shown["events"]) == types(job.events)
     assert {name: shown[name] for name in row} == row
     assert job.id in embedded.good("jobs").out
-    assert job.events[-1]["image"]["digest"] in embedded.good("show", job.id).out
+    assert job.image["digest"] in embedded.good("show", job.id).out
 
 
 def test_a_running_job_is_cancelled_and_its_watcher_told(embedded: System, tmp_path: Path) -> None:
