@@ -157,7 +157,10 @@ def generate(
 
 @app.command(epilog="Example: lorabus up --profile stack --detach")
 def up(
-    profile: Annotated[str, typer.Option(metavar="embedded|stack", help="Which servers to run.")] = "embedded",
+    profile: Annotated[
+        str | None,
+        typer.Option(metavar="embedded|stack", help="Which servers to run; default: those that are up, or embedded."),
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return when all is healthy.")] = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -19,11 +19,10 @@ from lorabus.system import parts, profile_of
 from services.common.errors import StartError
 
 
-def up(profile: str, *, detach: bool, as_json: bool) -> int:
+def up(profile: str | None, *, detach: bool, as_json: bool) -> int:
     """Start what does not run; without `detach` keep it up until an interrupt, then stop everything."""
     home = home_folder()
-    check_profile(profile, home)
-    supervisor, wanted = Supervisor(home, say=say, detach=detach), parts(profile)
+    supervisor, wanted = Supervisor(home, say=say, detach=detach), parts(choose_profile(profile, home))
     with interruptible():
         if detach:
             start(supervisor, wanted)
@@ -77,13 +76,14 @@ def say(text: str) -> None:
     note(f"lorabus: {text}")
 
 
-def check_profile(profile: str, home: Path) -> None:
-    """A home has one profile at a time: the other one's jobs lie in another store."""
-    if profile not in PROFILES:
-        raise BadUsage(f"--profile must be {' or '.join(PROFILES)}, not {profile!r}")
+def choose_profile(asked: str | None, home: Path) -> str:
+    """The profile that is up, else the one asked for. A home has one at a time: each keeps jobs in another store."""
+    if asked not in (None, *PROFILES):
+        raise BadUsage(f"--profile must be {' or '.join(PROFILES)}, not {asked!r}")
     present = profile_of(home)
-    if present not in (None, profile):
+    if present and asked not in (None, present):
         raise BadUsage(f"the profile {present} is up in {home}: `lorabus down` first, or choose another LORABUS_HOME")
+    return present or asked or "embedded"
 
 
 def _report(supervisor: Supervisor, *, as_json: bool) -> int:

@@ -7,7 +7,7 @@ import pytest
 from deploy.native.part import Site
 from deploy.native.records import Running, save
 from deploy.native.stack import layers
-from lorabus.cli.up import check_profile
+from lorabus.cli.up import choose_profile
 from lorabus.faults import BadUsage
 from lorabus.system import SERVICES, parts, profile_of, service_env
 
@@ -62,18 +62,18 @@ def record(home: Path, name: str) -> None:
 
 def test_a_home_has_one_profile_at_a_time(tmp_path: Path) -> None:
     assert profile_of(tmp_path) is None
-    check_profile("stack", tmp_path)
+    assert choose_profile(None, tmp_path) == "embedded"
+    assert choose_profile("stack", tmp_path) == "stack"
 
     record(tmp_path, "kafka")
-    assert profile_of(tmp_path) == "embedded"
-    check_profile("embedded", tmp_path)
+    assert choose_profile("embedded", tmp_path) == "embedded"
     with pytest.raises(BadUsage, match="the profile embedded is up in"):
-        check_profile("stack", tmp_path)
+        choose_profile("stack", tmp_path)
 
     record(tmp_path, "zipkin")
-    assert profile_of(tmp_path) == "stack"
+    assert choose_profile(None, tmp_path) == profile_of(tmp_path) == "stack"
 
 
 def test_an_unknown_profile_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(BadUsage, match="--profile must be embedded or stack, not 'cloud'"):
-        check_profile("cloud", tmp_path)
+        choose_profile("cloud", tmp_path)
