@@ -6,6 +6,7 @@ from typing import Protocol
 
 from services.publisher.layers import StoredFile
 from services.publisher.manifest import Image
+from services.publisher.provenance import Referrer
 from services.publisher.sources import LayerSource
 
 OnBytes = Callable[[str, int], None]
@@ -22,6 +23,8 @@ class Parcel:
     files: tuple[StoredFile, ...]
     assemble: Callable[[], Image]
     """Writes config and manifest; possible once every layer was read."""
+    referrers: Callable[[Image], tuple[Referrer, ...]]
+    """Writes what is to be told about the image beside it."""
 
 
 class Destination(Protocol):

@@ -49,9 +49,9 @@ class Content:
 Piece = bytes | Content
 
 
-def tar_plan(entries: tuple[Entry, ...], folder: str = "data/") -> Iterator[Piece]:
-    """The tar as pieces in order: its folder first, then the files by name, padded as tar pads."""
-    yield _header(folder, 0, mode=0o755, kind=b"5")
+def tar_plan(entries: tuple[Entry, ...]) -> Iterator[Piece]:
+    """The tar as pieces in order: the folder of the files first, then they by name, padded as tar pads."""
+    yield _header(f"{_folder(entries)}/", 0, mode=0o755, kind=b"5")
     for entry in _sorted(entries):
         yield _header(entry.path, entry.size, mode=0o644, kind=b"0")
         yield Content(entry)
@@ -67,6 +67,13 @@ def tar_size(entries: tuple[Entry, ...]) -> int:
 
 def _unpadded(entries: tuple[Entry, ...]) -> int:
     return _BLOCK + sum(_BLOCK + entry.size + -entry.size % _BLOCK for entry in entries)
+
+
+def _folder(entries: tuple[Entry, ...]) -> str:
+    folders = {entry.path.rpartition("/")[0] for entry in entries}
+    if len(folders) != 1:
+        raise ValueError(f"the files of a layer lie in one folder, not in {sorted(folders)}")
+    return folders.pop()
 
 
 def _sorted(entries: tuple[Entry, ...]) -> list[Entry]:

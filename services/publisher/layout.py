@@ -17,12 +17,13 @@ from pathlib import Path
 from schemas.failures import Reason
 from services.common.errors import JobError, UserError, WorldError
 from services.common.object_store import ObjectStore
-from services.common.registry.descriptors import INDEX, Descriptor
+from services.common.registry.descriptors import INDEX, sha256_of, to_json
 from services.common.registry.layout import REF_NAME
 from services.common.telemetry import span
 from services.publisher.destinations import BeforeTag, OnBytes, Parcel
-from services.publisher.manifest import Image, to_json
+from services.publisher.manifest import Image
 from services.publisher.plan import VolumeTarget
+from services.publisher.provenance import NOTHING, Referrer
 
 TAG = "latest"
 OnDone = Callable[[int], None]
@@ -78,17 +79,18 @@ class VolumeDestination:
         image = parcel.assemble()
         for file in parcel.files:
             await _save(aside / Path(file.entry.path).name, self._store.stream(file.key))
-        await asyncio.to_thread(_write_documents, aside, image)
+        await asyncio.to_thread(_write_documents, aside, image, parcel.referrers(image))
         on_bytes("config", len(image.config))
         return image
 
 
-def _write_documents(aside: Path, image: Image) -> None:
-    config, *_ = image.blobs
+def _write_documents(aside: Path, image: Image, referrers: tuple[Referrer, ...]) -> None:
     tagged = image.descriptor.model_copy(update={"annotations": {REF_NAME: TAG}})
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [tagged.to_json()]}
-    for descriptor, data in ((config, image.config), (image.descriptor, image.manifest)):
-        _write_whole(_blob(aside, descriptor), data)
+    named = [tagged.to_json(), *(referrer.descriptor.to_json() for referrer in referrers)]
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": named}
+    told = [data for referrer in referrers for data in (referrer.document, referrer.manifest)]
+    for data in {image.config, image.manifest, NOTHING, *told}:
+        _write_whole(aside / "blobs" / "sha256" / _hex(sha256_of(data)), data)
     _write_whole(aside / "oci-layout", to_json({"imageLayoutVersion": "1.0.0"}))
     _write_whole(aside / "index.json", to_json(index))
     aside.chmod(0o755)
@@ -148,10 +150,6 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _blob(folder: Path, descriptor: Descriptor) -> Path:
-    return folder / "blobs" / "sha256" / _hex(descriptor.digest)
 
 
 def _hex(digest: str) -> str:

@@ -3,11 +3,11 @@
 Nothing of one job in particular (its id, its times) stands in them; that travels beside the image, as a referrer.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.common.registry.descriptors import CONFIG, MANIFEST, Descriptor, sha256_of
+from schemas.config import TrainingConfig
+from services.common.registry.descriptors import CONFIG, MANIFEST, Descriptor, sha256_of, to_json
 from services.publisher.records import LayerRecord
 
 MODEL_NAME = "sh.kaito.model.name"
@@ -67,9 +67,9 @@ def build_image(layers: Sequence[LayerRecord], annotations: Mapping[str, str]) -
     return Image(config, manifest, tuple(layers))
 
 
-def to_json(document: Mapping[str, object]) -> bytes:
-    """One spelling for each document: sorted keys, no blanks, UTF-8."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+def config_digest(config: TrainingConfig) -> str:
+    """The digest of the settings that the training ran with, defaults included."""
+    return sha256_of(to_json(config.model_dump(mode="json", by_alias=True, exclude={"given"})))
 
 
 def _layer(layer: LayerRecord) -> Descriptor:

@@ -13,7 +13,7 @@ from schemas.references import ImageReference, InvalidReference, parse_reference
 from schemas.workspace import OutputSpec, ResolvedSpec
 from services.common.errors import UserError
 from services.publisher.layers import Entry, StoredFile
-from services.publisher.manifest import MODEL_NAME
+from services.publisher.manifest import MODEL_NAME, config_digest
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 """What KAITO takes into an image, under `/data`; PEFT's own names."""
@@ -68,6 +68,19 @@ def layer_files(manifest: AdapterManifest) -> tuple[StoredFile, ...]:
     )
 
 
+def info_files(manifest: AdapterManifest, card: StoredFile) -> tuple[StoredFile, ...]:
+    """The files of the second layer, which KAITO does not look at: the model card, and what the trainer left beside."""
+    folder = store_keys.adapter(manifest.job_id)
+    return (
+        card,
+        *(
+            StoredFile(Entry(f"info/{file.name}", file.size), f"{folder}{file.name}", file.digest)
+            for file in manifest.files
+            if file.name not in ADAPTER_FILES and _FILE_NAME.fullmatch(file.name) and file.name != "README.md"
+        ),
+    )
+
+
 def annotations(spec: ResolvedSpec, manifest: AdapterManifest) -> Mapping[str, str]:
     """What the image says of itself: only what follows from the training, so that the same training has one digest."""
     return {
@@ -76,6 +89,7 @@ def annotations(spec: ResolvedSpec, manifest: AdapterManifest) -> Mapping[str, s
         "org.opencontainers.image.base.name": f"{manifest.base_model}@{manifest.base_revision}",
         "dev.lorabus.method": spec.method,
         "dev.lorabus.dataset.digest": manifest.dataset_digest,
+        "dev.lorabus.config.digest": config_digest(spec.config),
     }
 
 

@@ -23,3 +23,8 @@ def layer_key(compression: str, files: Iterable[tuple[str, str]]) -> str:
     """Where the record of a layer lies; `files` are paths and digests, all that its bytes depend on."""
     text = "\n".join([f"{FORMAT} {compression}", *sorted(f"{path} {digest}" for path, digest in files)])
     return f"images/layers/{hashlib.sha256(text.encode()).hexdigest()}.json"
+
+
+def document_key(digest: str) -> str:
+    """Where a document of an image (its model card) lies."""
+    return f"images/documents/{digest.removeprefix('sha256:')}"

@@ -5,11 +5,13 @@ from collections.abc import Coroutine, Iterable
 
 from services.common.registry.descriptors import MANIFEST
 from services.common.registry.errors import RegistryRefused, RegistryUnavailable
+from services.common.registry.referrers import put_referrer
 from services.common.registry.repository import Repository
 from services.common.registry.upload import Source, push_blob
 from services.common.telemetry import span
 from services.publisher.destinations import BeforeTag, OnBytes, Parcel
 from services.publisher.manifest import Image
+from services.publisher.provenance import NOTHING, Referrer
 from services.publisher.sources import BytesSource, LayerSource
 
 
@@ -28,6 +30,8 @@ class RegistryDestination:
         image = parcel.assemble()
         await self._push("config", BytesSource(image.config), on_bytes)
         await self._put_manifest(image)
+        for referrer in parcel.referrers(image):
+            await self._put_referrer(image, referrer, on_bytes)
         await before_tag()
         for tag in self._tags:
             await self._tag(tag, image)
@@ -57,6 +61,12 @@ class RegistryDestination:
         if back.raw != image.manifest:
             raise RegistryUnavailable(repository.host, f"{repository.path}: gives back another manifest than was put")
         await _together(self._check(blob.digest, blob.size) for blob in image.blobs)
+
+    async def _put_referrer(self, image: Image, referrer: Referrer, on_bytes: OnBytes) -> None:
+        name = referrer.descriptor.artifact_type or "referrer"
+        await self._push("nothing", BytesSource(NOTHING), on_bytes)
+        await self._push(name, BytesSource(referrer.document), on_bytes)
+        await put_referrer(self._repository, image.digest, referrer.manifest, referrer.descriptor)
 
     async def _check(self, digest: str, size: int) -> None:
         repository = self._repository

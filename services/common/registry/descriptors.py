@@ -1,7 +1,9 @@
 """Descriptors, manifests and indexes of the OCI image spec 1.1, read from strangers: bounded and strict. Pure."""
 
 import hashlib
+import json
 import re
+from collections.abc import Mapping
 from typing import Annotated, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -22,6 +24,11 @@ MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 """What the distribution spec asks every registry to take, and the most that we read."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+
+
+def to_json(document: Mapping[str, object]) -> bytes:
+    """One spelling for each document: sorted keys, no blanks, UTF-8."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def is_digest(text: str) -> bool:

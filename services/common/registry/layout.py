@@ -74,7 +74,8 @@ class Layout:
 
 def _choose(index: Index, name: str) -> Descriptor | None:
     if not name:
-        return index.manifests[-1] if index.manifests else None
+        images = [entry for entry in index.manifests if entry.artifact_type is None]
+        return images[-1] if images else None
     named = [entry for entry in index.manifests if name in ((entry.annotations or {}).get(REF_NAME), entry.digest)]
     return named[-1] if named else None
 

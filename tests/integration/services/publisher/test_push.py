@@ -5,6 +5,7 @@ The publisher's use case runs on a file store; what came out is read with crane 
 
 import asyncio
 import json
+import shutil
 import subprocess
 import tarfile
 import uuid
@@ -14,9 +15,12 @@ from pathlib import Path
 import pytest
 
 from deploy.native.go_tools import tool
+from lorabus.pulling import pull
+from lorabus.settings import CallerSettings
+from schemas import store_keys
 from schemas.records import SpecRecord
 from tests.component.services.publisher.harness import Bench, make_bench
-from tests.component.services.publisher.jobs import adapter_files, to_image, trained_job, write_secret
+from tests.component.services.publisher.jobs import adapter_files, to_claim, to_image, trained_job, write_secret
 
 Run = Callable[..., str]
 
@@ -24,6 +28,14 @@ Run = Callable[..., str]
 @pytest.fixture
 def crane() -> Run:
     return lambda *arguments: _run(tool("crane", print), *arguments)
+
+
+@pytest.fixture
+def skopeo() -> Run:
+    """Debian's; nothing here can build it."""
+    found = shutil.which("skopeo")
+    assert found, "this test needs skopeo: apt-get install skopeo"
+    return lambda *arguments: _run(Path(found), *arguments)
 
 
 @pytest.fixture
@@ -80,7 +92,63 @@ async def test_an_adapter_becomes_an_image_that_crane_and_oras_take(
             assert file is not None
             assert file.read() == data
     tags = crane("ls", "--insecure", reference.rpartition(":")[0]).split()
-    assert set(tags) == {"v1", record.job_id.removeprefix("default.").replace(".", "-")}
+    immutable = record.job_id.removeprefix("default.").replace(".", "-")
+    assert set(tags) == {"v1", immutable, str(image["digest"]).replace(":", "-")}
+
+
+async def test_provenance_and_evaluation_lie_beside_the_image(
+    bench: Bench, reference: str, oras: Run, tmp_path: Path
+) -> None:
+    """distribution has no referrers API, so oras finds them by the fall-back tag; publishing again adds none."""
+    record = await _published(bench, reference)
+    await bench.store.delete(store_keys.result(record.job_id), store_keys.outbox(record.job_id, 1, "publisher"))
+    await bench.publisher().publish(record.job_id, 1)
+
+    found = json.loads(oras("discover", "--plain-http", "--format", "json", reference))["referrers"]
+    by_type = {entry["artifactType"]: entry for entry in found}
+    assert len(found) == len(by_type) == 2
+    provenance = by_type["application/vnd.in-toto+json"]
+    assert provenance["annotations"]["dev.lorabus.job.id"] == record.job_id
+    place = reference.rpartition(":")[0]
+    oras("pull", "--plain-http", "-o", str(tmp_path), f"{place}@{provenance['digest']}")
+    manifest = json.loads(oras("manifest", "fetch", "--plain-http", f"{place}@{provenance['digest']}"))
+    statement = json.loads(
+        oras("blob", "fetch", "--plain-http", "-o", "-", f"{place}@{manifest['layers'][0]['digest']}")
+    )
+    image = bench.last()["image"]
+    assert isinstance(image, dict)
+    assert f"sha256:{statement['subject'][0]['digest']['sha256']}" == image["digest"]
+    assert statement["predicateType"] == "https://slsa.dev/provenance/v1"
+    run = statement["predicate"]["runDetails"]["metadata"]
+    assert run["invocationId"] == f"{record.job_id}/attempts/1"
+
+
+async def test_skopeo_copies_and_inspects(bench: Bench, reference: str, tmp_path: Path, skopeo: Run) -> None:
+    await _published(bench, reference)
+    image = bench.last()["image"]
+    assert isinstance(image, dict)
+    insecure = ("--tls-verify=false",)
+    told = json.loads(skopeo("inspect", *insecure, f"docker://{reference}"))
+    assert (told["Digest"], told["Architecture"], told["Os"]) == (image["digest"], "amd64", "linux")
+    skopeo("copy", "--src-tls-verify=false", f"docker://{reference}", f"oci:{tmp_path / 'copy'}:v1")
+    copied = json.loads((tmp_path / "copy" / "index.json").read_text())
+    assert copied["manifests"][0]["digest"] == image["digest"]
+
+
+async def test_skopeo_reads_what_lies_in_a_volume(bench: Bench, skopeo: Run) -> None:
+    record = await trained_job(bench.store, to_claim("claim"))
+    await bench.publisher().publish(record.job_id, 1)
+    image = bench.last()["image"]
+    assert isinstance(image, dict)
+    assert json.loads(skopeo("inspect", str(image["reference"])))["Digest"] == image["digest"]
+
+
+async def test_our_own_pull_takes_it(bench: Bench, reference: str, registry_address: str, tmp_path: Path) -> None:
+    record = await _published(bench, reference)
+    caller = CallerSettings(home=bench.settings.home, insecure_registries=(registry_address,), http_addr="127.0.0.1:9")
+    for number, target in enumerate((reference, record.job_id)):
+        pulled = await pull(target, tmp_path / str(number), caller)
+        assert {file.path.name: file.path.read_bytes() for file in pulled.files} == adapter_files()
 
 
 async def test_the_same_adapter_has_the_same_digest_whatever_job_and_repository_it_comes_from(

@@ -65,7 +65,7 @@ def test_the_tar_is_what_tarfile_reads_and_does_not_depend_on_the_order_given() 
             assert file.read() == data
 
 
-@given(st.lists(st.integers(0, 200_000), max_size=4))
+@given(st.lists(st.integers(0, 200_000), min_size=1, max_size=4))
 def test_the_size_is_known_before_a_byte_is_read(sizes: list[int]) -> None:
     entries = tuple(Entry(f"data/{number}", size) for number, size in enumerate(sizes))
     length = sum(piece.entry.size if isinstance(piece, Content) else len(piece) for piece in tar_plan(entries))
