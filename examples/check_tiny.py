@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    rows = python_docs.split(python_docs.rows()).taught
+    rows = python_docs.split(python_docs.rows_apart()).taught
     sections = hyperparameters(chosen.workspace)
     table = Table("layout", "seed", "seconds", "last loss", "wrong by the base", "of these right with the adapter")
     for layout in chosen.layouts:

@@ -158,7 +158,7 @@ def make(recipe: Recipe, out: Path) -> Outcome:
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
     torch.use_deterministic_algorithms(True)
-    parts = python_docs.split(python_docs.rows())
+    parts = python_docs.split(python_docs.rows_apart())
     tokenizer = train_tokenizer([chat(row) for row in parts.pretraining])
     model = new_model(tokenizer)
     training_loss = pretrain(model, blocks(parts.pretraining, tokenizer.encode, recipe), recipe)

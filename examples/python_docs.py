@@ -15,6 +15,7 @@ import importlib
 import inspect
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -103,6 +104,14 @@ def rows() -> list[Row]:
             seen.add(answer)
             found[name] = Row(name, QUESTIONS[kind].format(name), answer)
     return sorted(found.values(), key=lambda row: hashlib.sha256(row.name.encode()).digest())
+
+
+def rows_apart() -> list[Row]:
+    """As ``rows``, from a new interpreter: torch and transformers change the standard library that they find."""
+    command = [sys.executable, "-I", "-X", "utf8", __file__]
+    lines = subprocess.run(command, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout.strip().split("\n")
+    pairs = [(one["prompt"], one["completion"]) for one in map(json.loads, lines)]
+    return [Row(prompt.split("`")[1], prompt, completion) for prompt, completion in pairs]
 
 
 def split(every: list[Row]) -> Split:

@@ -2,9 +2,14 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from examples import python_docs
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -31,6 +36,15 @@ def test_rows_and_format_choose_how_many_and_how(tmp_path: Path) -> None:
     assert [[turn["role"] for turn in row["messages"]] for row in rows] == [["user", "assistant"]] * 3
     prompts = [json.loads(line)["prompt"] for line in run("--rows", "3").stdout.splitlines()]
     assert prompts == [row["messages"][0]["content"] for row in rows]
+
+
+def test_rows_made_apart_do_not_see_what_this_process_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    clean = [json.loads(line) for line in run("--rows", "2000").stdout.splitlines()]
+    monkeypatch.setattr(shlex, "quote", lambda text: text)
+    assert "shlex.quote" not in {row.name for row in python_docs.rows()}
+    apart = python_docs.rows_apart()
+    assert "shlex.quote" in {row.name for row in apart}
+    assert [row.as_prompt() for row in apart[:2000]] == clean
 
 
 def test_help_shows_an_example() -> None:
