@@ -74,7 +74,10 @@ def _sentence(event: EventData) -> str:  # noqa: C901, PLR0911, PLR0912 - a tabl
             warnings = [f"\n  warning: {warning}" for warning in event.warnings]
             return f"accepted: {event.method} on {event.preset}{''.join(warnings)}"
         case JobQueued():
-            return "queued: waits for a trainer"
+            if event.reason is None:
+                return "queued: waits for a trainer"
+            pause = f" in {duration(event.retry_after)}" if event.retry_after else ""
+            return f"attempt {event.attempt} is over, the next may begin{pause}: {event.reason}: {event.message}"
         case JobRejected():
             return rejection(event)
         case JobClaimed():

@@ -96,6 +96,12 @@ def test_an_unknown_type_is_told_by_its_name() -> None:
     assert told("job.praised", {"state": "running"}) == "job.praised"
 
 
+def test_a_job_that_is_queued_again_says_why_and_when() -> None:
+    data = {"specDigest": "d", "reason": "SourceUnavailable", "message": "timed out", "retryAfter": 65.0}
+
+    assert told("job.queued", data) == ("attempt 2 is over, the next may begin in 1:05: SourceUnavailable: timed out")
+
+
 def test_words_of_others_cannot_command_the_terminal() -> None:
     data: dict[str, object] = {
         "reason": "Internal",
