@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
+from uuid import uuid4
 
 from schemas.admission import Verdict, admit
 from schemas.admission.surroundings import Surroundings
@@ -20,7 +21,7 @@ from services.common import telemetry
 from services.common.object_store import ObjectStore
 from services.ingest import events
 from services.ingest.requests import Request
-from services.ingest.spec_history import Latest, find_latest, write_once
+from services.ingest.spec_history import Latest, find, find_latest, write_once
 
 Tell = Callable[[list[OutboxRecord], str], Awaitable[None]]
 Note = Callable[[str, float], None]
@@ -87,7 +88,21 @@ class Acceptance:
                     return await self._reject(answer, request, traceparent)
                 latest = await self._latest(request)
                 answer = self._judge(request, latest.record, traceparent)
-            return await self._write(answer.record, request)
+            return await self._write(answer.record, request.id)
+
+    async def again(self, job_id: str) -> Accepted | None:
+        """Run an accepted spec once more, as a job of its own; None when there is no such job."""
+        record = await find(self.store, job_id)
+        if record is None:
+            return None
+        request_id = str(uuid4())
+        with telemetry.span("job.accept", None, {"messaging.message.id": request_id}) as traceparent:
+            new_id, _ = identify(record.spec, nonce=request_id)
+            given = {"job_id": new_id, "rerun": request_id, "traceparent": traceparent}
+            rerun = record.model_copy(update={**given, "accepted_at": _as_sent(self.clock())})
+            while not await (await find_latest(self.store, rerun.spec.namespace, rerun.spec.name)).followed_by(rerun):
+                pass
+            return await self._write(rerun, request_id)
 
     async def judge(self, request: Request) -> Answer:
         """Give what `accept` would answer, and write nothing."""
@@ -129,10 +144,10 @@ class Acceptance:
             warnings=list(verdict.warnings),
         )
 
-    async def _write(self, record: SpecRecord, request: Request) -> Accepted:
+    async def _write(self, record: SpecRecord, request_id: str) -> Accepted:
         stored, new = await write_once(self.store, record)
         telemetry.set_attributes({"lorabus.job.id": stored.job_id})
-        await self.tell([events.accepted(stored), events.queued(stored)], request.id)
+        await self.tell([events.accepted(stored), events.queued(stored)], request_id)
         return Accepted(stored, new)
 
     async def _reject(self, answer: Rejected, request: Request, traceparent: str) -> Rejected:

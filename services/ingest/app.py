@@ -78,7 +78,9 @@ async def ingest(settings: IngestSettings, lifetime: Lifetime) -> AsyncIterator[
         consumers = await stack.enter_async_context(consuming(settings, jobs, producer, log_reader, lifetime))
         await stack.enter_async_context(background("event loop", watch_loop(metrics.woke_late), lifetime))
         host, port = settings.http_host_and_port()
-        app = build_app(jobs, consumers, metrics, tokens=tokens, loopback=is_loopback(host))
+        app = build_app(
+            jobs, consumers, metrics, tokens=tokens, loopback=is_loopback(host), trace_url=settings.trace_url
+        )
         yield await stack.enter_async_context(serve(app, host, port))
 
 

@@ -14,12 +14,13 @@ from services.common.errors import WorldError
 from services.common.kafka.dead_letters import DeadLetters
 from services.ingest import http_problem
 from services.ingest.http_docs import docs_router
-from services.ingest.http_guard import Guard
+from services.ingest.http_guard import Guard, Tokens
 from services.ingest.http_jobs import Jobs, jobs_router
 from services.ingest.http_problem import ProblemError
 from services.ingest.http_stream import stream_router
 from services.ingest.metrics import Metrics
 from services.ingest.pages.routes import pages_router
+from services.ingest.pages.routes_submit import submit_router
 from services.ingest.read_model import ReadModel
 
 
@@ -40,8 +41,10 @@ class Process(Protocol):
         ...
 
 
-def build_app(jobs: Jobs, process: Process, metrics: Metrics, *, tokens: tuple[bytes, ...], loopback: bool) -> FastAPI:
-    """Build the ASGI application; `tokens` are sha256 digests."""
+def build_app(
+    jobs: Jobs, process: Process, metrics: Metrics, *, tokens: Tokens, loopback: bool, trace_url: str | None = None
+) -> FastAPI:
+    """Build the ASGI application."""
     app = FastAPI(
         title="lorabus",
         version="1",
@@ -53,7 +56,8 @@ def build_app(jobs: Jobs, process: Process, metrics: Metrics, *, tokens: tuple[b
     for router in (jobs_router(jobs), stream_router(jobs), _health_router(jobs.model, process, metrics)):
         app.include_router(router)
     app.include_router(docs_router(app))
-    app.include_router(pages_router(jobs))
+    app.include_router(pages_router(jobs, trace_url))
+    app.include_router(submit_router(jobs, tokens))
     app.add_exception_handler(ProblemError, http_problem.on_problem)
     app.add_exception_handler(HTTPException, http_problem.on_http_error)
     app.add_exception_handler(RequestValidationError, http_problem.on_bad_parameter)

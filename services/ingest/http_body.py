@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import datetime
+from uuid import uuid4
 
 from fastapi import Request as HttpRequest
 
@@ -36,15 +37,26 @@ async def read_workspaces(
     """Give each Workspace as a request, and the body."""
     name = _name_by_type(http.headers.get("content-type", ""))
     body = await read_body(http)
+    form = Request(request_id, now, None, rerun=rerun, traceparent=_traceparent(http))
+    return await _read(body, name, form), body
+
+
+async def read_text(text: str, *, now: datetime) -> list[Request]:
+    """Give each Workspace of a text that somebody typed."""
+    return await _read(text.encode(), "text", Request(str(uuid4()), now, None))
+
+
+async def _read(body: bytes, name: str, form: Request) -> list[Request]:
     try:
         documents = await asyncio.to_thread(load_documents, body, name=name)
     except DocumentError as error:
         problem = FieldProblem(path=f"line {error.line}, column {error.column}", message=error.message)
         raise ProblemError(422, "Not readable", str(error), problems=[problem]) from error
-    requests = _requests(documents, Request(request_id, now, None, rerun=rerun, traceparent=_traceparent(http)))
+    requests = _requests(documents, form)
     if not requests:
-        raise ProblemError(422, "No Workspace", "the body holds no document of the kind Workspace", problems=[])
-    return requests, body
+        problem = FieldProblem(path="", message=f"the {name} holds no document of the kind Workspace")
+        raise ProblemError(422, "No Workspace", problem.message, problems=[problem])
+    return requests
 
 
 def _requests(documents: list[Document], form: Request) -> list[Request]:

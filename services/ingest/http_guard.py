@@ -2,7 +2,7 @@
 
 On a loopback address the danger is a web page that the user has open: it may not reach us under a name of its own
 (DNS rebinding: `Host` must be this machine's), nor send a form from elsewhere (`Origin`, `Sec-Fetch-Site`). Where
-tokens are set, everything but the two health checks needs one.
+tokens are set, everything but the two health checks and the page that takes a token needs one.
 """
 
 import hmac
@@ -14,24 +14,43 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.common.errors import StartError
 from services.ingest.http_problem import ProblemDetails, problem_response
 from services.ingest.settings import IngestSettings, is_loopback
 
-OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/login", "/static/style.css"})
 COOKIE = "lorabus_token"
 _HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[^:\[\]]+))(?::\d{1,5})?")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def read_tokens(settings: IngestSettings) -> tuple[bytes, ...]:
-    """Give the digests of the tokens; refuses to serve others than this machine without any."""
+class Tokens:
+    """The tokens that are taken; none means that nobody needs one."""
+
+    def __init__(self, tokens: Iterable[str] = ()) -> None:
+        """Keep only their digests."""
+        self._digests = tuple(sha256(token.encode()).digest() for token in tokens)
+
+    @property
+    def needed(self) -> bool:
+        """True when there is any."""
+        return bool(self._digests)
+
+    def know(self, token: str) -> bool:
+        """Compare with every one, so that the time tells nothing about which was near."""
+        digest = sha256(token.encode("utf-8", "surrogateescape")).digest()
+        return sum(hmac.compare_digest(digest, known) for known in self._digests) > 0
+
+
+def read_tokens(settings: IngestSettings) -> Tokens:
+    """Read the tokens; refuses to serve others than this machine without any."""
     host, _ = settings.http_host_and_port()
     if settings.api_tokens_file is None:
         if is_loopback(host):
-            return ()
+            return Tokens()
         raise StartError(
             f"LORABUS_HTTP_ADDR {settings.http_addr} can be reached from other machines: set LORABUS_API_TOKENS_FILE "
             "to a file with one token a line, or use a loopback address"
@@ -39,15 +58,15 @@ def read_tokens(settings: IngestSettings) -> tuple[bytes, ...]:
     tokens = _lines(settings.api_tokens_file)
     if not tokens:
         raise StartError(f"LORABUS_API_TOKENS_FILE {settings.api_tokens_file} holds no token")
-    return tuple(sha256(token.encode()).digest() for token in tokens)
+    return Tokens(tokens)
 
 
 class Guard:
-    """ASGI middleware; `tokens` are sha256 digests, none means that nobody needs one."""
+    """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp, *, tokens: Iterable[bytes], loopback: bool) -> None:
+    def __init__(self, app: ASGIApp, *, tokens: Tokens, loopback: bool) -> None:
         """`loopback` is true where only this machine can connect."""
-        self._app, self._tokens, self._loopback = app, tuple(tokens), loopback
+        self._app, self._tokens, self._loopback = app, tokens, loopback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on or answer why not."""
@@ -58,25 +77,23 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else None
-        await problem_response(refusal, headers)(scope, receive, send)
+        answer = problem_response(refusal, headers)
+        if refusal.status == 401 and "text/html" in Headers(scope=scope).get("accept", ""):
+            answer = RedirectResponse("/login", 303)
+        await answer(scope, receive, send)
 
     def _refusal(self, method: str, path: str, headers: Headers) -> ProblemDetails | None:
         host = headers.get("host", "")
-        if self._loopback and not self._tokens and not is_loopback(_host_name(host)):
+        if self._loopback and not self._tokens.needed and not is_loopback(_host_name(host)):
             detail = f"the Host {host[:200]!r} is not this machine; use 127.0.0.1 or localhost"
             return ProblemDetails(title="Wrong host", status=421, detail=detail)
         if method not in SAFE_METHODS and _from_elsewhere(headers, host):
             detail = "the request comes from a page of another origin"
             return ProblemDetails(title="Cross-site request", status=403, detail=detail)
-        if self._tokens and path not in OPEN_PATHS and not self._is_known(_token(headers)):
+        if self._tokens.needed and path not in OPEN_PATHS and not self._tokens.know(_token(headers)):
             detail = "send `Authorization: Bearer <token>` with a token of LORABUS_API_TOKENS_FILE"
             return ProblemDetails(title="Token needed", status=401, detail=detail)
         return None
-
-    def _is_known(self, token: str) -> bool:
-        digest = sha256(token.encode("utf-8", "surrogateescape")).digest()
-        # Every token is compared, so that the time tells nothing about which one was near.
-        return sum(hmac.compare_digest(digest, known) for known in self._tokens) > 0
 
 
 def _token(headers: Headers) -> str:

@@ -85,9 +85,9 @@ def jobs_router(jobs: Jobs) -> APIRouter:
         cursor: Annotated[str | None, Query(max_length=400, description="`next` of the page before.")] = None,
     ) -> Response:
         """Give jobs from new to old, a page at a time."""
-        found = await jobs.model.page([item.value for item in state or ()], _place(cursor), limit + 1)
+        found = await jobs.model.page([item.value for item in state or ()], place_of(cursor), limit + 1)
         rows = [orjson.Fragment(row) for _, _, row in found[:limit]]
-        return _answer({"jobs": rows, "next": _cursor(*found[limit - 1][:2]) if len(found) > limit else None})
+        return _answer({"jobs": rows, "next": cursor_of(*found[limit - 1][:2]) if len(found) > limit else None})
 
     @router.get("/{job_id}", response_model=JobRow, responses=problems(404))
     async def show(job_id: JobId) -> Response:
@@ -140,11 +140,13 @@ def _answer(content: object, status: int = 200, headers: dict[str, str] | None =
     return Response(orjson.dumps(content), status, headers, media_type="application/json")
 
 
-def _cursor(created_at: str, job_id: str) -> str:
+def cursor_of(created_at: str, job_id: str) -> str:
+    """Name the place after a job in the list."""
     return base64.urlsafe_b64encode(f"{created_at} {job_id}".encode()).decode()
 
 
-def _place(cursor: str | None) -> tuple[str, str] | None:
+def place_of(cursor: str | None) -> tuple[str, str] | None:
+    """Read what `cursor_of` wrote."""
     if cursor is None:
         return None
     try:

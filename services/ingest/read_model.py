@@ -34,6 +34,7 @@ class ReadModel:
         self._read_thread = ThreadPoolExecutor(1, "read-model-read")
         self._positions = read_tables.positions(writer)
         self._moved = asyncio.Condition()
+        self.version = 0
         self._watchers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
 
     @property
@@ -47,6 +48,7 @@ class ReadModel:
         for place, following in positions.items():
             self._positions[place] = max(following, self._positions.get(place, 0))
         async with self._moved:
+            self.version += bool(jobs or events)
             self._moved.notify_all()
         touched = {job.job_id for job in jobs} | {event.job_id for event in events}
         for job_id in touched & self._watchers.keys():
@@ -57,6 +59,11 @@ class ReadModel:
         """Return once everything before `offset` is applied."""
         async with self._moved:
             await self._moved.wait_for(lambda: self._positions.get((topic, partition), 0) >= offset)
+
+    async def changed_since(self, version: int) -> None:
+        """Return once something was written after that version."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: self.version > version)
 
     async def rows(self, job_ids: Sequence[str]) -> dict[str, JobRow]:
         """The rows of those of the jobs that are known."""

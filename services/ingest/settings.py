@@ -18,6 +18,11 @@ class IngestSettings(Settings):
     node_auto_provisioning: bool = Field(
         default=True, description="KAITO's: when true, v1beta1 requires resource.instanceType; when false, forbids it."
     )
+    trace_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s{}]*\{trace_id\}[^\s{}]*$",
+        description="Where people look at a trace; {trace_id} stands for its id.",
+    )
     dead_letter_share: float = Field(
         default=0.5, gt=0, le=1, description="Past this share of the last 1,000 records ingest stops."
     )

@@ -288,7 +288,7 @@ async def test_a_page_shows_text_as_text(client: Client) -> None:
     await client.submit(workspace("<script>alert(1)</script>"), status=422)
     await client.bring()
     async with client.http.get("/") as answer:
-        assert "<script" not in await answer.text()
+        assert "alert(1)<" not in await answer.text()
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:80", "", "[::1].evil", "10.0.0.1"])

@@ -32,7 +32,14 @@ def test_a_public_address_needs_tokens(address: str) -> None:
 def test_tokens_are_lines_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text("# for the team\none\n\n two \n")
-    assert len(read_tokens(IngestSettings(http_addr="0.0.0.0:80", api_tokens_file=file))) == 2
+    tokens = read_tokens(IngestSettings(http_addr="0.0.0.0:80", api_tokens_file=file))
+    assert [tokens.know(text) for text in ("one", "two", "", "# for the team", "o")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n"])

@@ -1,0 +1,97 @@
+"""HTML from templates; whatever comes from outside is escaped by Jinja."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from jinja2 import ChainableUndefined, Environment, PackageLoader
+from starlette.responses import HTMLResponse
+
+NONE = "-"
+SECURITY = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("services.ingest.pages"),
+        autoescape=True,
+        undefined=ChainableUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "bytes": size, "ago": ago, "clock": clock, "told": told}
+    return environment
+
+
+def html(template: str, **values: Any) -> str:
+    """Fill a template in."""
+    return _environment().get_template(template).render(**values)
+
+
+def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """A whole page with its security headers."""
+    return HTMLResponse(html(template, **values), status, headers=SECURITY)
+
+
+def number(value: object, digits: int = 3) -> str:
+    """A figure as people read it; a dash for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return NONE
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def size(value: object) -> str:
+    """Bytes in the unit that fits."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return NONE
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(value) < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:,.3g} TB"
+
+
+def ago(value: object) -> str:
+    """How long it is past, for lists."""
+    time = _time(value)
+    if time is None:
+        return NONE
+    seconds = max(0, int((datetime.now(UTC) - time).total_seconds()))
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit} ago"
+    return f"{seconds} s ago"
+
+
+def clock(value: object) -> str:
+    """A time of day in UTC."""
+    time = _time(value)
+    return f"{time:%Y-%m-%d %H:%M:%S}" if time else NONE
+
+
+def told(event: Mapping[str, Any]) -> str:
+    """What an event says, in a line."""
+    parts = [str(event[name]) for name in ("message", "worker", "reference", "digest") if event.get(name)]
+    if event.get("problems"):
+        parts.append(f"{len(event['problems'])} problems")
+    if event.get("step") is not None:
+        parts.insert(0, f"step {event['step']} of {event.get('totalSteps', '?')}")
+    parts += [f"{name} {number(event[name])}" for name in ("loss", "tokensPerSecond") if event.get(name) is not None]
+    if event.get("bytes") is not None:
+        parts.append(" of ".join(size(event[name]) for name in ("bytes", "totalBytes") if event.get(name) is not None))
+    return ", ".join(parts)
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        return None

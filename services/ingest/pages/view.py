@@ -1,0 +1,119 @@
+"""What a job's page shows, gathered from its events one by one. Pure."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from schemas.events import EVENT_TYPES
+
+Event = Mapping[str, Any]
+NEWEST = 100
+STAGE_AFTER = {
+    "job.accepted": "waiting",
+    "job.queued": "waiting",
+    "job.claimed": "staging",
+    "dataset.staging": "staging",
+    "dataset.staged": "checking",
+    "dataset.checked": "loading",
+    "training.started": "training",
+    "training.resumed": "training",
+    "adapter.trained": "publishing",
+    "image.pushing": "publishing",
+}
+"""What a job does from an event on, until an event that begins something else."""
+ENDS = frozenset({"job.succeeded", "job.failed", "job.cancelled", "job.rejected"})
+
+
+@dataclass(slots=True)
+class Stage:
+    """One bar of the timeline; `end` None: it goes on."""
+
+    name: str
+    attempt: int
+    start: datetime
+    end: datetime | None = None
+
+
+@dataclass(slots=True)
+class JobView:
+    """`losses` and `speeds` are (step, value), `evaluations` (step, loss, loss of the base model or None)."""
+
+    job_id: str
+    state: str = "pending"
+    first: Event | None = None
+    last: Event | None = None
+    losses: list[tuple[float, float]] = field(default_factory=list)
+    speeds: list[tuple[float, float]] = field(default_factory=list)
+    evaluations: list[tuple[float, float, float | None]] = field(default_factory=list)
+    stages: list[Stage] = field(default_factory=list)
+    by_type: dict[str, Event] = field(default_factory=dict)
+    events: deque[Event] = field(default_factory=lambda: deque(maxlen=NEWEST))
+    total: int = 0
+    ended: bool = False
+
+    def add(self, event: Event) -> None:
+        """Take the next event; one that does not fit its type is left out, for others write events too."""
+        kind = str(event.get("type"))
+        if not _fits(kind, event):
+            return
+        self.first = self.first or event
+        self.last = event
+        self.total += 1
+        self.state = str(event.get("state") or self.state)
+        self.by_type[kind] = event
+        self.events.appendleft(event)
+        self._draw(kind, event)
+        self._stage(kind, event)
+        self.ended = self.ended or kind in ENDS
+
+    def of(self, kind: str) -> Event | None:
+        """The newest event of a type."""
+        return self.by_type.get(kind)
+
+    def _draw(self, kind: str, event: Event) -> None:
+        step = _number(event.get("step"))
+        if step is None:
+            return
+        if kind == "training.resumed":
+            self.losses = [point for point in self.losses if point[0] <= step]
+            self.speeds = [point for point in self.speeds if point[0] <= step]
+        loss, speed = _number(event.get("loss")), _number(event.get("tokensPerSecond"))
+        if kind == "training.evaluated" and loss is not None:
+            self.evaluations.append((step, loss, _number(event.get("baseLoss"))))
+        if kind == "training.progress":
+            self.losses += [(step, loss)] if loss is not None else []
+            self.speeds += [(step, speed)] if speed is not None else []
+
+    def _stage(self, kind: str, event: Event) -> None:
+        time, attempt = _time(event), int(_number(event.get("attempt")) or 0)
+        name = STAGE_AFTER.get(kind)
+        running = self.stages[-1] if self.stages and self.stages[-1].end is None else None
+        if time is None or (running and (running.name, running.attempt) == (name, attempt)):
+            return
+        if running and (name or kind in ENDS):
+            running.end = max(time, running.start)
+        if name:
+            self.stages.append(Stage(name, attempt, time))
+
+
+def _fits(kind: str, event: Event) -> bool:
+    model = EVENT_TYPES.get(kind)
+    try:
+        return model is None or model.model_validate(event) is not None
+    except ValidationError:
+        return False
+
+
+def _time(event: Event) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(event.get("time")))
+    except ValueError:
+        return None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
