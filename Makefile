@@ -11,7 +11,7 @@ EXTRAS := --extra ingest --extra trainer --extra publisher --extra local
 help: ## List the recipes.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-setup: $(VENV)/.installed .lorabus/models/tiny/config.json ## Make .venv and put the tiny model in place.
+setup: $(VENV)/.installed .lorabus/models/tiny/.copied ## Make .venv and put the tiny model in place.
 
 $(VENV)/bin/uv: requirements/bootstrap.txt
 	@echo "lorabus: making .venv"
@@ -28,8 +28,8 @@ $(VENV)/.installed: $(VENV)/bin/uv requirements/dev.txt pyproject.toml
 	@$(VENV)/bin/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 	@touch $@
 
-.lorabus/models/tiny/config.json: examples/tiny/config.json
-	@mkdir -p .lorabus/models/tiny && cp examples/tiny/* .lorabus/models/tiny/
+.lorabus/models/tiny/.copied: $(wildcard examples/tiny/*)
+	@mkdir -p .lorabus/models/tiny && cp examples/tiny/* .lorabus/models/tiny/ && touch $@
 
 demo: setup ## Tune, publish, pull back and ask: the main job on the embedded default.
 	@$(VENV)/bin/lorabus demo
