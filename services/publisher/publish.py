@@ -27,7 +27,7 @@ from services.common.kafka.dead_letters import Unreadable
 from services.common.object_store import ObjectStore
 from services.common.telemetry import span
 from services.publisher.assemble import make_parcel, remember
-from services.publisher.destinations import Parcel
+from services.publisher.destinations import BeforeTag, Parcel
 from services.publisher.layers import Compression
 from services.publisher.manifest import Image
 from services.publisher.metrics import Metrics
@@ -69,6 +69,16 @@ class Publisher:
             await journal.send(ended.event)
             return ended
         return await self._end(record, manifest, journal, attempt)
+
+    async def publish_again(self, job_id: str) -> PublishedImage:
+        """Push what a job has trained, whatever became of the job: how it ended stays, and nobody is told.
+
+        For a job that failed because its registry was away, or an image that somebody has deleted.
+        """
+        record, manifest = await self._read(job_id)
+        parcel = await make_parcel(self.store, record, manifest, self.compression)
+        with span("image.push", record.traceparent, {"lorabus.job.id": job_id, "lorabus.again": True}) as traceparent:
+            return await self._push(record, parcel, Progress(0), traceparent, _never)
 
     async def give_up(self, job_id: str, attempt: int, error: Exception) -> ResultRecord:
         """End a job that no retry can help: the fault is ours."""
@@ -112,20 +122,30 @@ class Publisher:
         return PublishedImage.model_validate(record.data)
 
     async def _put(self, record: SpecRecord, manifest: AdapterManifest, journal: Journal) -> PublishedImage:
-        await self._check_cancel(record.job_id)
+        async def check_cancel() -> None:
+            if await self.store.exists(store_keys.cancel(record.job_id)):
+                raise Cancelled(record.job_id)
+
+        await check_cancel()
         parcel = await make_parcel(self.store, record, manifest, self.compression)
         progress = Progress(sum(file.entry.size for file in parcel.files))
         with span("image.push", record.traceparent, {"lorabus.job.id": record.job_id}) as traceparent:
             async with told(journal, progress):
-                image, reference = await self._patiently(lambda: self._try(record, parcel, progress, traceparent))
-        await remember(self.store, parcel, reference)
-        published = PublishedImage(reference=reference, digest=image.digest, size=image.size)
+                published = await self._push(record, parcel, progress, traceparent, check_cancel)
         await journal.emit(ImagePublished, **published.model_dump())
         return published
 
-    async def _try(self, record: SpecRecord, parcel: Parcel, progress: Progress, traceparent: str) -> tuple[Image, str]:
-        async with self.slots, self.place(record, parcel, traceparent) as destination:
-            return await destination.put(parcel, progress.on_bytes, lambda: self._check_cancel(record.job_id))
+    async def _push(
+        self, record: SpecRecord, parcel: Parcel, progress: Progress, traceparent: str, check_cancel: BeforeTag
+    ) -> PublishedImage:
+        async def once() -> tuple[Image, str]:
+            async with self.slots, self.place(record, parcel, traceparent) as destination:
+                await check_cancel()
+                return await destination.put(parcel, progress.on_bytes, check_cancel)
+
+        image, reference = await self._patiently(once)
+        await remember(self.store, parcel, reference)
+        return PublishedImage(reference=reference, digest=image.digest, size=image.size)
 
     async def _patiently(self, attempt: Callable[[], Awaitable[tuple[Image, str]]]) -> tuple[Image, str]:
         """Try again while the world is at fault, for `retry_seconds`."""
@@ -143,10 +163,6 @@ class Publisher:
         log.warning("the push is tried again", reason=error.reason.value, error=error.message)
         self.metrics.retries.labels(reason=error.reason.value).inc()
         return True
-
-    async def _check_cancel(self, job_id: str) -> None:
-        if await self.store.exists(store_keys.cancel(job_id)):
-            raise Cancelled(job_id)
 
     async def _read(self, job_id: str) -> tuple[SpecRecord, AdapterManifest]:
         spec = await self.store.get(store_keys.spec(job_id))
@@ -168,3 +184,7 @@ def failure(error: JobError) -> dict[str, object]:
         "message": f"{error.message}{hint}",
         "help": error.reason.help,
     }
+
+
+async def _never() -> None:
+    """Nothing stops what somebody asked for by name."""

@@ -1,7 +1,12 @@
 """A volume gets an image layout and the plain files: whole or not at all, inside its root, one folder a job."""
 
+import asyncio
 import hashlib
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,10 +113,10 @@ async def test_publishing_again_leaves_a_good_folder_alone_and_mends_a_damaged_o
 
 
 async def test_a_cancel_during_the_work_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The wish comes after the first check, while blobs are written: the one before the rename finds it."""
+    """The wish comes while blobs are written: the last look, before the rename, finds it."""
     record = await trained_job(bench.store, to_claim("claim"))
     asked = bench.store.exists
-    answers = iter([False, True])
+    answers = iter([False, False, True])
 
     async def exists(key: str) -> bool:
         return next(answers) if key == store_keys.cancel(record.job_id) else await asked(key)
@@ -164,6 +169,21 @@ async def test_a_folder_of_somebody_else_is_not_replaced(bench: Bench) -> None:
     await bench.publisher().publish(record.job_id, 1)
     assert bench.last()["reason"] == "OutputRefused"
     assert theirs.read_text() == "years of work"
+
+
+async def test_a_deleted_image_is_published_again_without_a_word(bench: Bench) -> None:
+    record = await trained_job(bench.store, to_claim("claim"))
+    await bench.publisher().publish(record.job_id, 1)
+    told, folder = list(bench.sent), bench.settings.volumes_dir / "claim" / record.job_id
+    shutil.rmtree(folder)
+
+    command = [sys.executable, "-m", "services.publisher", record.job_id]
+    environ = {**os.environ, "LORABUS_HOME": str(bench.settings.home)}
+    done = await asyncio.to_thread(subprocess.run, command, env=environ, capture_output=True, text=True, check=True)
+
+    assert json.loads(done.stdout) == bench.last()["image"]
+    assert (folder / "adapter_model.safetensors").read_bytes() == adapter_files()["adapter_model.safetensors"]
+    assert bench.sent == told
 
 
 async def test_an_older_attempt_leaves_the_job_to_the_newer(bench: Bench) -> None:
