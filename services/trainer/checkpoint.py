@@ -27,6 +27,7 @@ class Counts:
     step: int = 0
     trained_tokens: int = 0
     train_seconds: float = 0.0
+    cpu_seconds: float = 0.0
     first_loss: float | None = None
     best_loss: float | None = None
 

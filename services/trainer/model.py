@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAn
 
 from schemas.failures import Reason
 from services.common.errors import UserError
-from services.trainer import attention
+from services.trainer import attention, shortcuts
 from services.trainer.plan import TrainPlan
 from services.trainer.quantization import Quantization
 from services.trainer.targets import resolve_targets
@@ -55,6 +55,8 @@ def load(plan: TrainPlan, device: torch.device) -> Loaded:
     if plan.quantization is not None:
         base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=plan.gradient_checkpointing)
     model = get_peft_model(base, lora)
+    if device.type == "cpu" and plan.precision.autocast is None:
+        shortcuts.take(model)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     targets = tuple(name for name, module in model.named_modules() if hasattr(module, "lora_A"))
     return Loaded(model, tokenizer, targets, flat, device)

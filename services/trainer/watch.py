@@ -40,7 +40,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         self.saved_step = 0
         self.last_loss: float | None = None
         self._rate: float | None = None
-        self._resumed_seconds = 0.0
+        self._resumed_seconds = self._resumed_work = self._worked = 0.0
         self._began = self._saved = clock()
         self._wait = plan.checkpoint_seconds
 
@@ -55,8 +55,9 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         if self._plan.resume_folder is not None:
             trainer.counts, self.best = checkpoint.restore(Path(self._plan.resume_folder), self._parts())
             state.global_step = self.saved_step = trainer.counts.step
-            self._resumed_seconds = trainer.counts.train_seconds
+            self._resumed_seconds, self._resumed_work = trainer.counts.train_seconds, trainer.counts.cpu_seconds
         self._began = self._saved = self._clock()
+        self._worked = time.process_time()
         self._speaker.begin(trainer.counts.step, trainer.counts.trained_tokens)
 
     def on_pre_optimizer_step(self, *_: Any, **found: Any) -> None:
@@ -68,6 +69,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         counts, now = self.trainer.counts, self._clock()
         counts.step = state.global_step
         counts.train_seconds = self._resumed_seconds + now - self._began
+        counts.cpu_seconds = self._resumed_work + time.process_time() - self._worked
         self.last_loss = self.trainer.step_loss
         counts.first_loss = self.last_loss if counts.first_loss is None else counts.first_loss
         epoch = counts.step / self._plan.steps_per_epoch
@@ -91,7 +93,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
     def metrics(self) -> dict[str, float]:
         """Losses of the first and the last step, speed and time of all attempts."""
         counts = self.trainer.counts
-        found = {"train_seconds": counts.train_seconds}
+        found = {"train_seconds": counts.train_seconds, "train_cpu_seconds": counts.cpu_seconds}
         if counts.train_seconds > 0:
             found["tokens_per_second"] = counts.trained_tokens / counts.train_seconds
         losses = {"loss_first": counts.first_loss, "loss_last": self.last_loss}
