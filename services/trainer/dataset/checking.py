@@ -17,14 +17,14 @@ from services.trainer.dataset.lines import Found
 from services.trainer.dataset.problems import Code, Fault, Problems
 from services.trainer.dataset.reading import read_rows
 from services.trainer.dataset.request import CheckFailed, CheckRequest, CheckResult, DataFile, Rules
-from services.trainer.dataset.rows import Row, to_row
+from services.trainer.dataset.rows import Row, size, to_row
 from services.trainer.dataset.select import select
 from services.trainer.dataset.shapes import Columns, find_columns, first_columns
 from services.trainer.packing import pack
 from services.trainer.tokens import EVAL, NOT_TRAINED, TRAIN, TokenisedRow, Tokens, TokenWriter
 
 LOOKED_AT = 100
-ROWS_A_BATCH = 512
+ROWS_A_BATCH, TEXT_A_BATCH = 512, 4_000_000
 PREVIEW_ROWS, PREVIEW_TEXT = 3, 2000
 _ALL = "all.arrow"
 
@@ -82,8 +82,7 @@ class _Check:
         with ThreadPoolExecutor(1) as beside:
             # The tokenizer leaves Python's lock alone, so the next batch is read while it works.
             waiting: tuple[_Batch, Future[list[TokenisedRow | Fault]]] | None = None
-            for batch in _batches(chain(first, rows)):
-                good = self._batch(file.name, batch, columns)
+            for good in _batches(self._good(file.name, chain(first, rows), columns)):
                 encoding = beside.submit(self._encoder.encode, [row for _, row in good], range(len(good)))
                 if waiting is not None:
                     self._keep_all(file.name, *waiting, writer)
@@ -98,17 +97,15 @@ class _Check:
             return None
         return find_columns(file.name, seen, self._rules.dataset, self._rules.text_field)
 
-    def _batch(self, name: str, batch: Sequence[Found], columns: Columns | None) -> _Batch:
-        """What is good of a batch; the rest is told."""
-        self._seen += len(batch)
-        good: list[tuple[int, Row]] = []
-        for line, value in batch:
+    def _good(self, name: str, found: Iterable[Found], columns: Columns | None) -> Iterator[tuple[int, Row]]:
+        """Rows with their lines; what is wrong with the others is told."""
+        for line, value in found:
+            self._seen += 1
             row = to_row(value, columns) if columns else value
             if isinstance(row, Fault):
                 self._problems.add(name, line, row)
             else:
-                good.append((line, row))  # type: ignore[arg-type]
-        return good
+                yield line, row  # type: ignore[misc]
 
     def _keep_all(
         self, name: str, good: _Batch, encoding: Future[list[TokenisedRow | Fault]], writer: TokenWriter
@@ -214,12 +211,15 @@ def _write(tokens: Tokens, rows: Numbers, path: Path) -> int:
     return path.stat().st_size
 
 
-def _batches(found: Iterable[Found]) -> Iterator[list[Found]]:
-    batch: list[Found] = []
-    for item in found:
-        batch.append(item)
-        if len(batch) >= ROWS_A_BATCH:
+def _batches(rows: Iterable[tuple[int, Row]]) -> Iterator[_Batch]:
+    """So many rows that the tokenizer's threads are busy, and not so much text that the memory is."""
+    batch: _Batch = []
+    length = 0
+    for line, row in rows:
+        batch.append((line, row))
+        length += size(row)
+        if len(batch) >= ROWS_A_BATCH or length >= TEXT_A_BATCH:
             yield batch
-            batch = []
+            batch, length = [], 0
     if batch:
         yield batch

@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from schemas.events.dataset import RowProblem
 
+MAX_TEXT = 300
+"""Names of columns come from the data and can be of any length; an event must stay small."""
+
 
 class Code(StrEnum):
     """A row problem's stable code."""
@@ -46,8 +49,8 @@ class Problems:
     def add(self, file: str, line: int, fault: Fault) -> None:
         self.codes[fault.code] += 1
         if len(self.shown) < self.limit:
-            problem = RowProblem(file=file, line=line, pointer=fault.pointer, code=fault.code, message=fault.message)
-            self.shown.append(problem)
+            file, pointer, message = (text[:MAX_TEXT] for text in (file, fault.pointer, fault.message))
+            self.shown.append(RowProblem(file=file, line=line, pointer=pointer, code=fault.code, message=message))
 
     @property
     def count(self) -> int:

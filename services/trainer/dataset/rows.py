@@ -35,6 +35,19 @@ class Text:
 Row = Conversation | Pair | Text
 
 
+def size(row: Row) -> int:
+    """About how many characters the row has, to keep batches small."""
+    match row:
+        case Conversation():
+            return sum(len(str(message["content"])) for message in row.messages)
+        case Pair():
+            return sum(
+                len(part) if isinstance(part, str) else 1000 * len(part) for part in (row.prompt, row.completion)
+            )
+        case Text():
+            return len(row.text)
+
+
 def to_row(value: object, columns: Columns) -> Row | Fault:
     """What a reader found, checked; a Fault stays what it is."""
     if isinstance(value, Fault):
