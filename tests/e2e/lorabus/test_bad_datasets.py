@@ -13,7 +13,7 @@ from tests.e2e.system import System
     [
         ("absent", None, "SourceNotFound"),
         ("empty", {"rows.jsonl": ""}, "DatasetEmpty"),
-        ("useless", {"rows.jsonl": '{"neither": "this", "nor": "that"}\n'}, "DatasetInvalid"),
+        ("useless", {"rows.jsonl": '{"neither": "this", "nor": "that"}\n'}, "DatasetUnreadable"),
     ],
 )
 def test_the_job_fails_with_the_reason(
