@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from ssl import SSLContext, create_default_context
 from urllib.parse import urljoin
 from urllib.request import getproxies, proxy_bypass
 
@@ -53,7 +54,7 @@ def open_session(settings: StagingSettings, resolver: AbstractResolver | None) -
     """No cookies, no netrc, no proxies but those that `_proxy_for` finds, and only allowed addresses."""
     allow = [*settings.source_allow, *_proxy_hosts(settings)]
     return ClientSession(
-        connector=guarded_connector(allow, resolver=resolver),
+        connector=guarded_connector(allow, resolver=resolver, tls=_tls(settings)),
         cookie_jar=DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,
@@ -189,6 +190,17 @@ class HttpSource:
 
     async def _pause(self, failures: int) -> None:
         await asyncio.sleep(self._settings.source_wait * 2 ** (failures - 1) * random.uniform(0.5, 1.0))  # noqa: S311
+
+
+def _tls(settings: StagingSettings) -> SSLContext | None:
+    """None: the system's CAs, read once for all sessions."""
+    if settings.source_ca_file is None:
+        return None
+    try:
+        return create_default_context(cafile=str(settings.source_ca_file))
+    except OSError as error:
+        message = f"LORABUS_SOURCE_CA_FILE {settings.source_ca_file} cannot be used: {error}"
+        raise WorldError(Reason.SOURCE_UNAVAILABLE, message) from error
 
 
 def _conditions(known: SourceRecord | None) -> dict[str, str]:

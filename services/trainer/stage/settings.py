@@ -1,5 +1,7 @@
 """Limits on what a job may fetch. They guard the machine, not the user's taste: every one can be raised."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from services.common.settings import Settings
@@ -17,5 +19,6 @@ class StagingSettings(Settings):
     source_tries: int = Field(default=3, ge=1, description="Tries in a row, without a byte between, at one source.")
     source_wait: float = Field(default=1.0, ge=0, description="Wait before the second try; doubles after that.")
     source_parallel: int = Field(default=4, ge=1, description="Files fetched at once.")
+    source_ca_file: Path | None = Field(default=None, description="CAs of https sources; default: the system's.")
     source_proxies: bool = Field(default=False, description="Use the proxies that HTTP(S)_PROXY and NO_PROXY name.")
     store_patience: float = Field(default=60.0, ge=0, description="Wait for an object store that does not answer.")
