@@ -61,6 +61,16 @@ def dataset_blob(digest: str) -> str:
     return f"datasets/sha256/{digest}/blob.json"
 
 
+def dataset_blobs() -> str:
+    """The folder of all digests."""
+    return "datasets/sha256/"
+
+
+def dataset_uploads() -> str:
+    """The folder of all uploads."""
+    return "datasets/uploads/"
+
+
 def dataset_upload(upload: str, name: str) -> str:
     """A dataset file's bytes. The name of an upload is random: its digest is known only when it is complete."""
     return f"datasets/uploads/{upload}/{name}"
