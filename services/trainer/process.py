@@ -50,6 +50,11 @@ class TrainerPool:
         self._grace = grace_seconds
         self._one_at_a_time = asyncio.Lock()
 
+    @property
+    def pid(self) -> int | None:
+        """The fork server's process, while it lives."""
+        return self._server.pid
+
     def start(self) -> None:
         """Begin importing torch and its friends in the background."""
         self._server.start()
@@ -73,35 +78,33 @@ class TrainerPool:
         arguments = {"plan": str(path), "scratch": str(scratch)}
         killed_before = oom_kills()
         async with self._one_at_a_time, self._server.child(_TARGET, arguments, scratch / "child.log") as child:
-            ending = asyncio.create_task(self._end(child, stop, deadline_seconds))
+            late = asyncio.Event()
+            ending = asyncio.create_task(self._end(child, stop, late, deadline_seconds))
             try:
                 last = await _listen(child, on_message)
                 status = await child.exited
             finally:
                 ending.cancel()
-            out_of_time = ending.done() and not ending.cancelled() and ending.result()
         if isinstance(last, Failed):
             raise as_error(last, plan.memory_bytes)
         if isinstance(last, Finished):
             return ChildResult(last, plan.total_steps, scratch / "adapter")
-        if out_of_time:
+        if late.is_set():
             raise UserError(Reason.DEADLINE_EXCEEDED, f"the training was not done after {deadline_seconds:g} s")
         if stop.is_set():
             return ChildResult(None, last.step if isinstance(last, Stopped) else 0, scratch / "adapter")
         raise as_death(status, plan.memory_bytes, killed_for_memory=oom_kills() > killed_before)
 
-    async def _end(self, child: Child, stop: asyncio.Event, deadline: float | None) -> bool:
-        """Wait for the wish to stop or the deadline, then end the child ever less kindly; True for the deadline."""
-        late = False
+    async def _end(self, child: Child, stop: asyncio.Event, late: asyncio.Event, deadline: float | None) -> None:
+        """Wait for the wish to stop or for the deadline, which sets `late`; then end the child ever less kindly."""
         try:
             await asyncio.wait_for(stop.wait(), deadline)
         except TimeoutError:
-            late = True
+            late.set()
         child.stop()
         for number, wait in ((signal.SIGTERM, self._grace), (signal.SIGKILL, _AFTER_TERM)):
             await asyncio.wait({child.exited}, timeout=wait)
             child.kill(number)
-        return late
 
 
 async def _listen(child: Child, on_message: OnMessage) -> ChildMessage | None:

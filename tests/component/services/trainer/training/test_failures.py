@@ -1,0 +1,73 @@
+"""A training that cannot go well says why, in a code that tells its owner's faults from the world's."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import psutil
+import pytest
+
+from schemas.failures import Reason
+from services.common.errors import UserError, WorldError
+from services.trainer.messages import ChildMessage, Progress
+from services.trainer.process import TrainerPool
+
+from .conftest import TINY, Heard, MakePlan, counting_rows
+
+LONG = {"learning_rate": 1e-3, "per_device_train_batch_size": 8, "max_steps": 100_000}
+
+
+async def test_modules_that_the_model_does_not_have_are_refused_with_those_that_it_has(
+    pool: TrainerPool, scratch: Path, plan_for: MakePlan
+) -> None:
+    plan = plan_for(counting_rows(), LoraConfig={"target_modules": ["q_porj"]})
+    with pytest.raises(UserError, match="did you mean 'q_proj'") as refused:
+        await pool.run(plan, scratch, Heard(), stop=asyncio.Event())
+    assert refused.value.reason is Reason.TARGET_MODULES_NOT_FOUND
+
+
+async def test_a_rate_too_small_to_change_anything_publishes_nothing(
+    pool: TrainerPool, scratch: Path, plan_for: MakePlan
+) -> None:
+    plan = plan_for(counting_rows(8), TrainingArguments={"learning_rate": 1e-300, "max_steps": 1})
+    with pytest.raises(UserError) as failed:
+        await pool.run(plan, scratch, Heard(), stop=asyncio.Event())
+    assert failed.value.reason is Reason.ADAPTER_UNCHANGED
+    assert not (scratch / "adapter").exists()
+
+
+async def test_a_loss_that_is_no_number_ends_the_training(
+    pool: TrainerPool, scratch: Path, tmp_path: Path, plan_for: MakePlan
+) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    broken = Path(shutil.copytree(TINY, tmp_path / "broken"))
+    weights = load_file(broken / "model.safetensors")
+    weights["model.norm.weight"] = torch.full_like(weights["model.norm.weight"], float("nan"))
+    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
+    plan = plan_for(counting_rows(), model=broken, TrainingArguments={"max_steps": 2})
+    with pytest.raises(UserError, match=r"the loss of step 1 .*learning_rate") as failed:
+        await pool.run(plan, scratch, Heard(), stop=asyncio.Event())
+    assert failed.value.reason is Reason.TRAINING_DIVERGED
+
+
+async def test_a_killed_child_is_the_worlds_fault(pool: TrainerPool, scratch: Path, plan_for: MakePlan) -> None:
+    async def kill(message: ChildMessage) -> None:
+        if isinstance(message, Progress):
+            server = psutil.Process(pool.pid)
+            for child in server.children():
+                child.kill()
+
+    with pytest.raises(WorldError, match="SIGKILL") as failed:
+        await pool.run(plan_for(counting_rows(), TrainingArguments=LONG), scratch, kill, stop=asyncio.Event())
+    assert failed.value.reason is Reason.WORKER_KILLED
+
+
+async def test_a_deadline_ends_a_training_that_takes_too_long(
+    pool: TrainerPool, scratch: Path, plan_for: MakePlan
+) -> None:
+    plan = plan_for(counting_rows(), TrainingArguments=LONG)
+    with pytest.raises(UserError, match="not done after 2 s") as failed:
+        await pool.run(plan, scratch, Heard(), stop=asyncio.Event(), deadline_seconds=2)
+    assert failed.value.reason is Reason.DEADLINE_EXCEEDED
