@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,13 +117,19 @@ class System:
         """Topics of this system, read from their beginning."""
         return Log(json.loads((self.home / "run" / "kafka.json").read_text())["address"], *topics)
 
-    def claim(self, name: str, files: dict[str, str]) -> str:
+    def claim(self, name: str, files: Mapping[str, str]) -> str:
         """Put files behind a persistentVolumeClaim; gives its name."""
         folder = self.home / "volumes" / name
         folder.mkdir(parents=True, exist_ok=True)
         for file, text in files.items():
             (folder / file).write_text(text)
         return name
+
+    def secret(self, name: str) -> None:
+        """Put a push secret without any login into its place."""
+        folder = self.home / "secrets" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".dockerconfigjson").write_text('{"auths": {}}')
 
     def job(self, job_id: str) -> Line:
         """The job's row, as ingest tells it."""
