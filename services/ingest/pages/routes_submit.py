@@ -83,13 +83,13 @@ async def _answers(jobs: Jobs, text: str, *, write: bool) -> list[Accepted | Rej
     return [await jobs.acceptance.accept(request) for request in requests]
 
 
-def _placed(text: str, document: int, problem: FieldProblem) -> Shown:
+def _placed(text: str, workspace: int, problem: FieldProblem) -> Shown:
     """With the line, when the problem's path leads to one: `line 3, column 5` or a field of the document."""
     words = problem.path.split()
     if words[:1] == ["line"] and words[1].rstrip(",").isdecimal():
         line: int | None = int(words[1].rstrip(","))
     else:
-        line = line_of(text, document, problem.path)
+        line = line_of(text, workspace, problem.path)
     lines = text.splitlines()
     source = lines[line - 1].strip()[:200] if line and line <= len(lines) else ""
     return Shown(problem.path, problem.message, line, source)

@@ -8,18 +8,20 @@ import yaml
 _PART = re.compile(r"([^.\[\]]+)|\[([^\]]+)\]")
 
 
-def line_of(text: str, document: int, path: str) -> int | None:
-    """Give the line (from 1) of the deepest part of `path` that is there, in the document of that number (from 0).
+def line_of(text: str, workspace: int, path: str) -> int | None:
+    """Give the line (from 1) of the deepest part of `path` that is there, in the Workspace of that number (from 0).
 
     The text must have passed `schemas.documents`, whose limits it relies on.
     """
     try:
-        roots = [root for root in yaml.compose_all(text, yaml.SafeLoader) if root is not None]
+        roots = [
+            root for root in yaml.compose_all(text, yaml.SafeLoader) if root is not None and not _is_config_map(root)
+        ]
     except yaml.YAMLError:
         return None
-    if document >= len(roots):
+    if workspace >= len(roots):
         return None
-    node: yaml.Node = roots[document]
+    node: yaml.Node = roots[workspace]
     line = node.start_mark.line
     for part in _parts(path):
         found = _child(node, part)
@@ -27,6 +29,11 @@ def line_of(text: str, document: int, path: str) -> int | None:
             break
         node, line = found
     return int(line) + 1
+
+
+def _is_config_map(root: yaml.Node) -> bool:
+    kind = _child(root, "kind")
+    return kind is not None and kind[0].value == "ConfigMap"
 
 
 def _parts(path: str) -> Iterator[str]:

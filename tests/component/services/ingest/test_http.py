@@ -35,11 +35,14 @@ class Client:
 
     def __init__(self, http: aiohttp.ClientSession, at: World, jobs: Jobs) -> None:
         self.http, self.world, self.jobs = http, at, jobs
+        self._log: dict[str, Envelope] = {}
 
     async def bring(self, *more: Envelope) -> None:
         rows: dict[str, JobRow] = {}
         stored = []
-        for offset, envelope in enumerate([*self.world.sent.envelopes, *more]):
+        for envelope in (*self.world.sent.envelopes, *more):
+            self._log.setdefault(envelope.id, envelope)
+        for offset, envelope in enumerate(self._log.values()):
             job_id = str((envelope.data or {})["jobId"])
             row = fold(rows.get(job_id), envelope, Position(partition=0, offset=offset))
             rows |= {job_id: row} if row else {}
