@@ -19,6 +19,7 @@ from services.trainer.hardware import Hardware
 from services.trainer.memory import Load, ModelFacts, bytes_per_token, estimate
 from services.trainer.precision import Precision, choose_precision
 from services.trainer.quantization import Quantization, quantization
+from services.trainer.refusals import refuse
 
 _BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 _TOKENS_PER_PASS_CPU, _TOKENS_PER_PASS_GPU = 4096, 16384
@@ -27,7 +28,10 @@ _SHARE_FOR_ACTIVATIONS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class DataFacts:
-    """What is known of the tokenised rows. `packs` counts the packs of one epoch when rows are packed."""
+    """What is known of the tokenised rows. `packs` counts the packs of one epoch when rows are packed.
+
+    It satisfies `refusals.Counted`.
+    """
 
     digest: str
     rows: int
@@ -110,8 +114,9 @@ def make_plan(
     job_id: str,
     cpu_threads: int | None = None,
 ) -> TrainPlan:
-    """Raise `UserError(CONFIG_INVALID)` naming the fields when the configuration cannot work."""
+    """Raise `UserError` naming the fields when the configuration, or the data, cannot work."""
     training = spec.config.training
+    refuse(spec.config, data)
     precision, notes = choose_precision(spec.config.model, training, hardware)
     quantized = quantization(spec.config.quantization, precision)
     processes = max(1, len(hardware.gpus)) if not training.use_cpu else 1
