@@ -29,11 +29,11 @@ from pathlib import Path
 from bench.training_contestants import CONTESTANTS, PACK, Result
 from examples import python_docs
 from schemas.config import DatasetConfig
-from services.trainer.children import scrubbed_environment
+from services.trainer.children.child_process import scrubbed_environment
 from services.trainer.dataset.request import Rules
 from services.trainer.dataset.rows import Pair
-from services.trainer.tokenise import load_encoder
-from services.trainer.tokens import TRAIN, TokenisedRow, Tokens, TokenWriter
+from services.trainer.dataset.tokenise import load_encoder
+from services.trainer.dataset.tokens import TRAIN, TokenisedRow, Tokens, TokenWriter
 
 TINY = Path(__file__).parents[1] / "examples" / "tiny"
 

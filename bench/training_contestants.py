@@ -12,13 +12,13 @@ from typing import Any
 from schemas.config import TrainingConfig
 from schemas.presets import Preset, find_preset
 from schemas.workspace import InputSpec, ModelRef, OutputSpec, ResolvedSpec
-from services.trainer.hardware import Hardware
-from services.trainer.memory import model_facts
-from services.trainer.messages import ChildMessage, Progress
-from services.trainer.packing import pack
-from services.trainer.plan import DataFacts, Folders, TrainPlan, make_plan
-from services.trainer.process import TrainerPool
-from services.trainer.tokens import TRAIN, Tokens
+from services.trainer.children.messages import ChildMessage, Progress
+from services.trainer.children.pool import TrainerPool
+from services.trainer.dataset.tokens import TRAIN, Tokens
+from services.trainer.planning.hardware import Hardware
+from services.trainer.planning.memory import model_facts
+from services.trainer.planning.packing import pack
+from services.trainer.planning.plan import DataFacts, Folders, TrainPlan, make_plan
 
 PACK = 1024
 RANK, RATE = 8, 2e-4

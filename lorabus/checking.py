@@ -16,7 +16,7 @@ from schemas.documents import load_documents
 from schemas.presets import UnknownPreset, find_preset
 from schemas.workspace import ResolvedSpec
 
-MODULE = "services.trainer.check_file"
+MODULE = "services.trainer.dataset.check_file"
 _KEY, _NAME = "training_config.yaml", "check"
 
 

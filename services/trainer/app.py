@@ -19,9 +19,9 @@ from services.common.kafka.dead_letters import DeadLetters
 from services.common.kafka.producer import open_producer
 from services.common.lifetime import Lifetime, background, run_service
 from services.common.object_store import open_store, prove_create_if_absent
+from services.trainer.children.pool import TrainerPool
 from services.trainer.handlers import jobs_handler
 from services.trainer.metrics import Metrics
-from services.trainer.process import TrainerPool
 from services.trainer.queue import JobTable
 from services.trainer.run import Parts
 from services.trainer.settings import TrainerSettings

@@ -9,7 +9,7 @@ from schemas.presets import Preset, UnknownPreset, find_preset
 from schemas.workspace import ResolvedSpec
 from services.common.errors import UserError
 from services.common.object_store import ObjectStore
-from services.trainer.memory import ModelFacts, model_facts
+from services.trainer.planning.memory import ModelFacts, model_facts
 from services.trainer.settings import TrainerSettings
 
 NEEDED = ("config.json", "tokenizer.json")

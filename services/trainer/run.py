@@ -25,14 +25,14 @@ from services.common.errors import JobError, UserError, WorldError
 from services.common.journal import Clock, Journal, Publish
 from services.common.object_store import ObjectStore
 from services.trainer.base_model import find_base_model, preset_of, read_model_facts
+from services.trainer.children.pool import ChildResult, TrainerPool
 from services.trainer.claim import Lease
-from services.trainer.duration import estimate_seconds
+from services.trainer.dataset.preflight import DatasetRefused, preflight
 from services.trainer.hand_over import read_manifest, store_adapter, tell_publisher
-from services.trainer.hardware import detect
 from services.trainer.metrics import Metrics
-from services.trainer.plan import Folders, TrainPlan, make_plan
-from services.trainer.preflight import DatasetRefused, preflight
-from services.trainer.process import ChildResult, TrainerPool
+from services.trainer.planning.duration import estimate_seconds
+from services.trainer.planning.hardware import detect
+from services.trainer.planning.plan import Folders, TrainPlan, make_plan
 from services.trainer.settings import TrainerSettings
 from services.trainer.stage import StagedDataset, stage
 from services.trainer.train import Training, train

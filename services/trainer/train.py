@@ -24,10 +24,10 @@ from services.common.errors import WorldError
 from services.common.journal import Journal
 from services.common.object_store import ObjectStore
 from services.trainer.checkpoint_store import fetch_newest, save_checkpoint
-from services.trainer.messages import CheckpointReady, ChildMessage, Evaluated, Progress, Started
+from services.trainer.children.messages import CheckpointReady, ChildMessage, Evaluated, Progress, Started
+from services.trainer.children.pool import ChildResult, TrainerPool
 from services.trainer.metrics import Metrics
-from services.trainer.plan import TrainPlan
-from services.trainer.process import ChildResult, TrainerPool
+from services.trainer.planning.plan import TrainPlan
 
 log = structlog.get_logger()
 

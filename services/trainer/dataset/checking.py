@@ -20,8 +20,8 @@ from services.trainer.dataset.request import CheckFailed, CheckRequest, CheckRes
 from services.trainer.dataset.rows import Row, size, to_row
 from services.trainer.dataset.select import select
 from services.trainer.dataset.shapes import Columns, find_columns, first_columns
-from services.trainer.packing import pack
-from services.trainer.tokens import EVAL, NOT_TRAINED, TRAIN, TokenisedRow, Tokens, TokenWriter
+from services.trainer.dataset.tokens import EVAL, NOT_TRAINED, TRAIN, TokenisedRow, Tokens, TokenWriter
+from services.trainer.planning.packing import pack
 
 LOOKED_AT = 100
 ROWS_A_BATCH, TEXT_A_BATCH = 512, 4_000_000

@@ -19,9 +19,7 @@ from tests.component.services.publisher.jobs import adapter_files, to_image, tra
 
 FAULTS = {
     "500": Fault("status", 500),
-    "503 with Retry-After": Fault("status", 503, (("Retry-After", "0"),)),
     "429 with Retry-After": Fault("status", 429, (("Retry-After", "0"),)),
-    "closed before": Fault("close"),
     "reset before": Fault("reset"),
     "cut in the middle": Fault("cut"),
     "answer lost": Fault("close", when="after"),
@@ -81,8 +79,13 @@ def is_whole(registry: FakeRegistry) -> bool:
 
 def failing_at(place: int, fault: Fault, registry: FakeRegistry):  # type: ignore[no-untyped-def]
     def choose(number: int, request: web.Request, _: FakeRegistry) -> Fault | None:
-        # A token that is refused as soon as it was given is a user's fault; one that worked before has expired.
-        if number != place or (fault.status == 401 and (place < 3 or request.path == "/token")):
+        if number != place:
+            return None
+        # A token that is refused at its first use is a user's fault (both layers have one); later it has expired.
+        proof = request.headers.get("Authorization", "")
+        if fault.status == 401 and (
+            not proof.startswith("Bearer") or registry.authorizations[:number].count(proof) < 2
+        ):
             return None
         if fault.kind == "forget":
             registry.uploads.clear()

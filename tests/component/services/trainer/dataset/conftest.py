@@ -8,11 +8,11 @@ import pytest
 
 from schemas.workspace import InputSpec, ModelRef, OutputSpec, ResolvedSpec, VolumeSource
 from services.common.object_store import ObjectStore, open_store
-from services.trainer import preflight as preflight_module
-from services.trainer.check import answer
+from services.trainer.dataset import preflight as preflight_module
+from services.trainer.dataset.check import answer
+from services.trainer.dataset.preflight import Preflight, preflight
 from services.trainer.dataset.request import CheckRequest, CheckResult
 from services.trainer.dataset.settings import DatasetSettings
-from services.trainer.preflight import Preflight, preflight
 from services.trainer.stage import stage
 
 TINY = Path(__file__).parents[5] / "examples" / "tiny"

@@ -8,10 +8,10 @@ import pytest
 from schemas.events.dataset import DatasetChecked
 from schemas.failures import Reason
 from services.common.object_store import ObjectStore
-from services.trainer import preflight as module
+from services.trainer.dataset import preflight as module
+from services.trainer.dataset.preflight import DatasetRefused, Preflight
 from services.trainer.dataset.problems import Code
-from services.trainer.preflight import DatasetRefused, Preflight
-from services.trainer.tokens import EVAL, NOT_TRAINED, TRAIN, Tokens
+from services.trainer.dataset.tokens import EVAL, NOT_TRAINED, TRAIN, Tokens
 
 Run = Callable[..., Awaitable[Preflight]]
 pytestmark = pytest.mark.usefixtures("in_process")

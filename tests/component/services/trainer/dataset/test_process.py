@@ -12,7 +12,7 @@ import pytest
 
 from schemas.failures import Reason
 from services.common.errors import UserError, WorldError
-from services.trainer.preflight import DatasetRefused, Preflight
+from services.trainer.dataset.preflight import DatasetRefused, Preflight
 
 Run = Callable[..., Awaitable[Preflight]]
 

@@ -10,12 +10,12 @@ import pytest
 from schemas.config import TrainingConfig
 from schemas.presets import Preset, find_preset
 from schemas.workspace import InputSpec, ModelRef, OutputSpec, ResolvedSpec
-from services.trainer.hardware import Hardware
-from services.trainer.memory import model_facts
-from services.trainer.messages import ChildMessage
-from services.trainer.plan import DataFacts, Folders, TrainPlan, make_plan
-from services.trainer.process import TrainerPool
-from services.trainer.tokens import EVAL, TRAIN, TokenisedRow, TokenWriter
+from services.trainer.children.messages import ChildMessage
+from services.trainer.children.pool import TrainerPool
+from services.trainer.dataset.tokens import EVAL, TRAIN, TokenisedRow, TokenWriter
+from services.trainer.planning.hardware import Hardware
+from services.trainer.planning.memory import model_facts
+from services.trainer.planning.plan import DataFacts, Folders, TrainPlan, make_plan
 
 TINY = Path(__file__).parents[5] / "examples" / "tiny"
 HARDWARE = Hardware(cores=2, memory_bytes=8 << 30)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
-from services.trainer.messages import Started
-from services.trainer.process import TrainerPool
+from services.trainer.children.messages import Started
+from services.trainer.children.pool import TrainerPool
 
 from .conftest import TINY, Heard, MakePlan, counting_rows
 

@@ -13,7 +13,7 @@ import pytest
 
 from schemas.failures import Reason
 from services.common.errors import WorldError
-from services.trainer.children import Forkserver
+from services.trainer.children.child_process import Forkserver
 
 # What a child runs here, found through PYTHONPATH, which is one of the few variables that are handed on.
 TARGETS = """
@@ -122,7 +122,7 @@ async def test_nothing_outlives_a_trainer_that_was_killed(targets: Path) -> None
     script = """
 import asyncio, sys
 from pathlib import Path
-from services.trainer.children import Forkserver
+from services.trainer.children.child_process import Forkserver
 
 async def main():
     async with Forkserver(lazy=True).child("child_targets:wait", {}, Path(sys.argv[1])) as child:

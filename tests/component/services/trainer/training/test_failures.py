@@ -9,8 +9,8 @@ import pytest
 
 from schemas.failures import Reason
 from services.common.errors import UserError, WorldError
-from services.trainer.messages import ChildMessage, Progress
-from services.trainer.process import TrainerPool
+from services.trainer.children.messages import ChildMessage, Progress
+from services.trainer.children.pool import TrainerPool
 
 from .conftest import TINY, Heard, MakePlan, counting_rows
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from services.trainer import model as trainer_model
-from services.trainer.batches import make_pass
-from services.trainer.loop import trained_logits
-from services.trainer.tokens import TRAIN, Tokens
+from services.trainer.dataset.tokens import TRAIN, Tokens
+from services.trainer.training import model as trainer_model
+from services.trainer.training.batches import make_pass
+from services.trainer.training.loop import trained_logits
 
 from .conftest import MakePlan, Row
 from .test_architectures import ARCHITECTURES, random_model

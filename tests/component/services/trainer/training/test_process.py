@@ -6,8 +6,8 @@ from pathlib import Path
 
 from safetensors.numpy import load_file
 
-from services.trainer.messages import Evaluated, Progress, Started
-from services.trainer.process import TrainerPool
+from services.trainer.children.messages import Evaluated, Progress, Started
+from services.trainer.children.pool import TrainerPool
 
 from .conftest import Heard, MakePlan, counting_rows
 

@@ -11,9 +11,9 @@ from time import monotonic
 
 import pytest
 
-from services.trainer.messages import CheckpointReady, ChildMessage, Progress, Started
-from services.trainer.plan import TrainPlan
-from services.trainer.process import TrainerPool
+from services.trainer.children.messages import CheckpointReady, ChildMessage, Progress, Started
+from services.trainer.children.pool import TrainerPool
+from services.trainer.planning.plan import TrainPlan
 
 from .conftest import Heard, MakePlan, counting_rows
 

@@ -7,7 +7,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from services.trainer import shortcuts
+from services.trainer.training import shortcuts
 
 from .test_architectures import random_model
 

@@ -1,0 +1,137 @@
+"""Trainings as child processes, seen from the trainer. Importing this imports no torch.
+
+    pool = TrainerPool(cpu_threads=None)
+    pool.start()                                  # first thing in main: imports go on in the background
+    result = await pool.run(plan, scratch, on_message, stop=stop)
+
+`scratch` is the job's own folder: the child leaves the adapter in `scratch/adapter` and checkpoints in
+`scratch/checkpoints`. Failures are raised as UserError and WorldError.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from schemas.failures import Reason
+from services.common.errors import UserError, WorldError
+from services.trainer.children.child_process import Child, Forkserver
+from services.trainer.children.messages import ChildMessage, Failed, Finished, Stopped, decode
+from services.trainer.children.outcome import as_death, as_error
+from services.trainer.planning.plan import TrainPlan
+
+log = structlog.get_logger()
+
+OnMessage = Callable[[ChildMessage], Awaitable[None]]
+_TARGET = "services.trainer.training.child:train"
+_AFTER_TERM = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChildResult:
+    """How a training ended well. `finished` is None when it was stopped; `step` is the last one done."""
+
+    finished: Finished | None
+    step: int
+    adapter_folder: Path
+
+
+class TrainerPool:
+    """Owns the fork server, and runs one training at a time in a child of it."""
+
+    def __init__(self, *, cpu_threads: int | None, preload: bool = True, grace_seconds: float = 20.0) -> None:
+        """`grace_seconds`: how long a stopped child may take to save; without `preload` each child imports anew."""
+        self.cpu_threads = cpu_threads
+        self._server = Forkserver(lazy=not preload)
+        self._grace = grace_seconds
+        self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """The fork server's process, while it lives."""
+        return self._server.pid
+
+    def start(self) -> None:
+        """Begin importing torch and its friends in the background."""
+        self._server.start()
+
+    def close(self) -> None:
+        """End the fork server and whatever still runs in it."""
+        self._server.close()
+
+    async def run(
+        self,
+        plan: TrainPlan,
+        scratch: Path,
+        on_message: OnMessage,
+        *,
+        stop: asyncio.Event,
+        deadline_seconds: float | None = None,
+    ) -> ChildResult:
+        """Train. Messages are handed on in order; `Failed` is raised, `Finished` and `Stopped` are returned."""
+        path = scratch / "plan.json"
+        path.write_text(plan.model_dump_json())
+        arguments = {"plan": str(path), "scratch": str(scratch)}
+        killed_before = oom_kills()
+        async with self._one_at_a_time, self._server.child(_TARGET, arguments, scratch / "child.log") as child:
+            late = asyncio.Event()
+            ending = asyncio.create_task(self._end(child, stop, late, deadline_seconds))
+            try:
+                last = await _listen(child, on_message)
+                status = await child.exited
+            finally:
+                ending.cancel()
+        if isinstance(last, Failed):
+            raise as_error(last, plan.memory_bytes)
+        if isinstance(last, Finished):
+            return ChildResult(last, plan.total_steps, scratch / "adapter")
+        if late.is_set():
+            raise UserError(Reason.DEADLINE_EXCEEDED, f"the training was not done after {deadline_seconds:g} s")
+        if stop.is_set():
+            return ChildResult(None, last.step if isinstance(last, Stopped) else 0, scratch / "adapter")
+        raise as_death(status, plan.memory_bytes, killed_for_memory=oom_kills() > killed_before)
+
+    async def _end(self, child: Child, stop: asyncio.Event, late: asyncio.Event, deadline: float | None) -> None:
+        """Wait for the wish to stop or for the deadline, which sets `late`; then end the child ever less kindly."""
+        try:
+            await asyncio.wait_for(stop.wait(), deadline)
+        except TimeoutError:
+            late.set()
+        child.stop()
+        for number, wait in ((signal.SIGTERM, self._grace), (signal.SIGKILL, _AFTER_TERM)):
+            await asyncio.wait({child.exited}, timeout=wait)
+            child.kill(number)
+
+
+async def _listen(child: Child, on_message: OnMessage) -> ChildMessage | None:
+    """Hand messages on until the pipe ends; gives the last one if it is a final one."""
+    last: ChildMessage | None = None
+    while line := await _line(child):
+        try:
+            message = decode(line)
+        except ValueError as error:
+            raise WorldError(Reason.INTERNAL, f"the training process sent nonsense: {error}"[:300]) from error
+        if isinstance(message, Finished | Failed | Stopped):
+            last = message
+        else:
+            await on_message(message)
+    return last
+
+
+async def _line(child: Child) -> bytes:
+    try:
+        return await child.lines.readline()
+    except ValueError as error:
+        raise WorldError(Reason.INTERNAL, "the training process sent an endless line") from error
+
+
+def oom_kills() -> int:
+    """How often the kernel has killed something in this container for memory."""
+    with suppress(OSError, ValueError):
+        events = Path("/sys/fs/cgroup/memory.events").read_text().split()
+        return int(events[events.index("oom_kill") + 1])
+    return 0

@@ -1,0 +1,1 @@
+"""Inside the child: the model, the loop, checkpoints and evaluation. Only this folder sees torch."""

@@ -1,0 +1,95 @@
+"""A training in the child, from the first step to the last evaluation."""
+
+from pathlib import Path
+
+from services.trainer.children.channel import Channel
+from services.trainer.children.messages import Evaluated
+from services.trainer.dataset.tokens import EVAL, Tokens
+from services.trainer.planning.packing import pack
+from services.trainer.planning.plan import TrainPlan
+from services.trainer.planning.steps import Schedule
+from services.trainer.training import checkpoint
+from services.trainer.training.batches import Steps
+from services.trainer.training.evaluate import Evaluator
+from services.trainer.training.loop import RowTrainer
+from services.trainer.training.model import Loaded
+from services.trainer.training.watch import Watcher
+
+
+class Training:
+    """Trains, evaluates on the way as the plan says, and compares with the base model at the end."""
+
+    def __init__(self, plan: TrainPlan, loaded: Loaded, tokens: Tokens, watcher: Watcher, channel: Channel) -> None:
+        """Without an evaluation split the rows that are trained on are looked at."""
+        self._plan, self._loaded, self._tokens, self._watcher, self._channel = plan, loaded, tokens, watcher, channel
+        path = Path(plan.tokens_folder) / EVAL
+        self._held_out = path.is_file()
+        looked_at = Tokens(path) if self._held_out else tokens
+        self._evaluator = Evaluator(loaded, looked_at, tokens_per_pass=plan.tokens_per_pass, between=watcher.between)
+
+    def train(self, folder: Path) -> None:
+        """All steps; raises `StopNow` when the parent does not want the rest."""
+        plan, watcher = self._plan, self._watcher
+        lengths = self._tokens.lengths
+        units = pack(lengths, plan.max_length) if plan.packing else None
+        steps = Steps(
+            self._tokens,
+            Schedule(units, lengths, plan.rows_per_step, plan.data_seed, plan.sampling),
+            total=plan.total_steps,
+            tokens_per_pass=plan.tokens_per_pass,
+            flat=self._loaded.flat,
+        )
+        steps.first = _resumed_step(plan)
+        watcher.trainer = RowTrainer(
+            plan,
+            self._loaded,
+            steps,
+            folder=str(folder),
+            between=watcher.between,
+            evaluator=self._evaluate if plan.eval_steps and self._held_out else None,
+        )
+        watcher.trainer.add_callback(watcher)
+        if len(steps):
+            watcher.trainer.train()
+        if watcher.best is not None and plan.keep_best:
+            checkpoint.put_weights(self._loaded.model, watcher.best)
+
+    def conclude(self) -> Evaluated:
+        """The adapter against the base model, with a few answers of both."""
+        mine, base = self._evaluator.score(), self._evaluator.score(base=True)
+        message = Evaluated(
+            step=self._plan.total_steps,
+            total_steps=self._plan.total_steps,
+            loss=mine.loss,
+            perplexity=mine.perplexity,
+            token_accuracy=mine.accuracy,
+            base_loss=base.loss,
+            base_perplexity=base.perplexity,
+            base_token_accuracy=base.accuracy,
+            samples=tuple(self._evaluator.samples(self._plan.samples)),
+        )
+        self._channel.send(message)
+        return message
+
+    def _evaluate(self) -> dict[str, float]:
+        score = self._evaluator.score()
+        counts = self._watcher.trainer.counts
+        if counts.best_loss is None or score.loss < counts.best_loss:
+            counts.best_loss = score.loss
+            if self._plan.keep_best:
+                weights = checkpoint.trained_weights(self._loaded.model)
+                self._watcher.best = {name: weight.clone() for name, weight in weights.items()}
+        self._channel.send(
+            Evaluated(
+                step=self._watcher.trainer.state.global_step,
+                total_steps=self._plan.total_steps,
+                loss=score.loss,
+                perplexity=score.perplexity,
+                token_accuracy=score.accuracy,
+            )
+        )
+        return {"eval_loss": score.loss, "eval_token_accuracy": score.accuracy}
+
+
+def _resumed_step(plan: TrainPlan) -> int:
+    return int(Path(plan.resume_folder).name.removeprefix("checkpoint-")) if plan.resume_folder else 0

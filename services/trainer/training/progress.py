@@ -1,0 +1,112 @@
+"""Tells how a training goes: at most once a second, and at least every ten seconds when a step takes long."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import psutil
+import torch
+
+from services.trainer.children.channel import Channel
+from services.trainer.children.messages import Progress
+
+AT_MOST, AT_LEAST = 1.0, 10.0
+_WINDOW = 10.0
+# A step that takes this many times longer than the usual one, and this long, does not go on as it should.
+_STALLED_TIMES, _STALLED_SECONDS = 10.0, 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where the training stands after a step."""
+
+    step: int
+    epoch: float
+    loss: float
+    learning_rate: float | None
+    grad_norm: float | None
+    tokens: int
+
+
+class Speaker:
+    """Sends progress; a thread of its own speaks up while a step takes long. Use as a context."""
+
+    def __init__(self, channel: Channel, total_steps: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` gives monotonic seconds."""
+        self._channel, self._total, self._clock = channel, total_steps, clock
+        self._process = psutil.Process()
+        self._stand: Stand | None = None
+        self._points: deque[tuple[float, int, int]] = deque()
+        self._spoke = self._stepped = clock()
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._speak_up, daemon=True)
+
+    def begin(self, step: int, tokens: int) -> None:
+        """The first step starts now."""
+        self._spoke = self._stepped = self._clock()
+        self._points.append((self._spoke, step, tokens))
+
+    def step(self, stand: Stand) -> None:
+        """A step is done."""
+        now = self._clock()
+        with self._lock:
+            first = self._stand is None
+            self._stand, self._stepped = stand, now
+            self._points.append((now, stand.step, stand.tokens))
+            while len(self._points) > 2 and self._points[1][0] < now - _WINDOW:
+                self._points.popleft()
+            if first or stand.step >= self._total or now - self._spoke >= AT_MOST:
+                self._speak(stand, now)
+
+    def remind(self) -> None:
+        """Say again where the training stands if nothing was said for long; called once a second."""
+        now = self._clock()
+        with self._lock:
+            if self._stand is not None and now - self._spoke >= AT_LEAST:
+                self._speak(self._stand, now)
+
+    def _speak(self, stand: Stand, now: float) -> None:
+        self._spoke = now
+        then, step, tokens = self._points[0]
+        passed = max(now - then, 1e-9)
+        pace = passed / max(1, stand.step - step)
+        waited = now - self._stepped
+        self._channel.send(
+            Progress(
+                step=stand.step,
+                total_steps=self._total,
+                epoch=round(stand.epoch, 4),
+                loss=stand.loss,
+                learning_rate=stand.learning_rate,
+                grad_norm=stand.grad_norm,
+                tokens=stand.tokens,
+                tokens_per_second=(stand.tokens - tokens) / passed,
+                eta_seconds=pace * (self._total - stand.step),
+                memory_bytes=memory_bytes(self._process),
+                stalled=waited > max(_STALLED_SECONDS, _STALLED_TIMES * pace),
+            )
+        )
+
+    def _speak_up(self) -> None:
+        while not self._ended.wait(1.0):
+            self.remind()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._ended.set()
+        self._thread.join()
+
+
+def memory_bytes(process: psutil.Process) -> int:
+    """The most that was taken on a GPU, or what the process holds now."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return int(process.memory_info().rss)
