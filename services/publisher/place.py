@@ -37,6 +37,7 @@ def place_of(settings: PublisherSettings, store: ObjectStore) -> Place:
                 credential,
                 insecure=settings.insecure_registries,
                 ca_file=settings.registry_ca_file,
+                allow=(*settings.source_allow, *settings.insecure_registries),
                 also_pull=_neighbours(parcel, where.reference),
                 silence_seconds=settings.registry_silence_seconds,
             ) as repository:

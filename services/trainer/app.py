@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import structlog
 from aiokafka.errors import KafkaConnectionError
@@ -18,13 +19,14 @@ from services.common.kafka.consume import Consumption
 from services.common.kafka.dead_letters import DeadLetters
 from services.common.kafka.producer import open_producer
 from services.common.lifetime import Lifetime, background, run_service
-from services.common.object_store import open_store, prove_create_if_absent
+from services.common.object_store import ObjectStore, open_store, prove_create_if_absent
 from services.trainer.children.pool import TrainerPool
 from services.trainer.handlers import jobs_handler
 from services.trainer.metrics import Metrics
 from services.trainer.queue import JobTable
 from services.trainer.run import Parts
 from services.trainer.settings import TrainerSettings
+from services.trainer.stage.sweep import sweep_uploads
 from services.trainer.work import Worker
 
 log = structlog.get_logger()
@@ -79,10 +81,21 @@ async def trainer(settings: TrainerSettings, pool: TrainerPool, lifetime: Lifeti
         await stack.enter_async_context(
             background("worker", worker.loop(), lifetime, drain_seconds=settings.grace_seconds + 5)
         )
+        await stack.enter_async_context(background("sweep", _sweep(store), lifetime))
         yield
 
 
-async def _missing(settings, store, subscriber) -> dict[str, str]:  # type: ignore[no-untyped-def]
+async def _sweep(store: ObjectStore) -> None:
+    try:
+        removed = await sweep_uploads(store)
+    except WorldError as error:
+        log.warning("abandoned uploads were not looked for", error=error.message)
+        return
+    if removed:
+        log.info("abandoned uploads removed", files=removed)
+
+
+async def _missing(settings: TrainerSettings, store: ObjectStore, subscriber: Any) -> dict[str, str]:
     missing: dict[str, str] = {}
     consumer = subscriber.consumer
     if consumer is None or not consumer.assignment():
