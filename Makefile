@@ -37,7 +37,17 @@ demo: setup ## Tune, publish, pull back and ask: the main job on the embedded de
 lint: setup ## Formatter, linter, types and the architecture's import rules.
 	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
 
-test: setup lint ## Everything: lint, unit, component, integration, end to end.
+.PHONY: test-tools
+test-tools:
+	@missing=""; for tool in chromium skopeo; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -n "$$missing" ]; then \
+	  echo "lorabus: the tests need$$missing; installing with apt-get"; \
+	  root=""; [ "$$(id -u)" = 0 ] || root="sudo -n"; \
+	  { $$root apt-get update -qq && $$root apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null 2>&1 \
+	    || { echo "lorabus: could not install$$missing; do it by hand (apt-get install$$missing) and try again"; exit 1; }; \
+	fi
+
+test: setup lint test-tools ## Everything: lint, unit, component, integration, end to end.
 	@$(VENV)/bin/python -m deploy.native
 	@$(VENV)/bin/pytest
 
