@@ -16,6 +16,8 @@ from services.common.kafka.connection import client_options, unreachable
 from services.common.settings import Settings
 
 MAX_REQUEST_BYTES = 2 * 1024 * 1024
+# aiokafka's 16 KiB are full after five events with a spec; then everybody who sends waits, and each drain wakes all.
+MAX_BATCH_BYTES = 256 * 1024
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -48,6 +50,7 @@ async def open_producer(settings: Settings, client_id: str) -> AsyncIterator[Pro
         enable_idempotence=True,
         acks="all",
         max_request_size=MAX_REQUEST_BYTES,
+        max_batch_size=MAX_BATCH_BYTES,
     )
     try:
         await client.start()
