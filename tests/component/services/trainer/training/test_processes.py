@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 from safetensors.numpy import load_file
+
 from services.trainer.children.messages import Progress, Started
-from services.trainer.planning.plan import TrainPlan
 from services.trainer.children.pool import TrainerPool
+from services.trainer.planning.plan import TrainPlan
 
 from .conftest import Heard, MakePlan, Row
 
