@@ -2,11 +2,15 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from services.common.errors import StartError
+from schemas.topics import Topic
+from services.common.errors import StartError, WorldError
+from services.common.object_store import ObjectStore
+from services.common.settings import Settings
 
 Readiness = Callable[[], Awaitable[dict[str, str]]]
 """Gives what is not ready, by part; an empty dict means ready."""
@@ -44,3 +48,16 @@ async def serve_health(address: str, registry: CollectorRegistry, readiness: Rea
         yield f"{bound[0]}:{bound[1]}"
     finally:
         await runner.cleanup()
+
+
+async def missing_parts(settings: Settings, store: ObjectStore, subscriber: Any, topic: Topic) -> dict[str, str]:
+    """Tell what a consuming service lacks: partitions of its topic, or its store. `subscriber` is FastStream's."""
+    missing: dict[str, str] = {}
+    consumer = subscriber.consumer
+    if consumer is None or not consumer.assignment():
+        missing["kafka"] = f"no partitions of {topic.name} from {settings.kafka} yet"
+    try:
+        await store.exists("probes/ready")
+    except WorldError as error:
+        missing["store"] = error.message
+    return missing

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 import structlog
 from aiokafka.errors import KafkaConnectionError
@@ -12,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from schemas.topics import ADAPTERS
 from services.common import logs, telemetry
 from services.common.errors import LorabusError, WorldError
-from services.common.health import serve_health
+from services.common.health import missing_parts, serve_health
 from services.common.journal import Publish
 from services.common.kafka.broker import build_broker, subscribe
 from services.common.kafka.connection import unreachable
@@ -108,7 +107,7 @@ async def publisher(settings: PublisherSettings, lifetime: Lifetime) -> AsyncIte
         )
 
         async def readiness() -> dict[str, str]:
-            return await _missing(settings, store, subscriber)
+            return await missing_parts(settings, store, subscriber, ADAPTERS)
 
         address = await stack.enter_async_context(serve_health(settings.health_addr, registry, readiness))
         try:
@@ -118,15 +117,3 @@ async def publisher(settings: PublisherSettings, lifetime: Lifetime) -> AsyncIte
         stack.push_async_callback(broker.stop)
         log.info("listening", address=address, worker=settings.worker)
         yield address
-
-
-async def _missing(settings: PublisherSettings, store: ObjectStore, subscriber: Any) -> dict[str, str]:
-    missing: dict[str, str] = {}
-    consumer = subscriber.consumer
-    if consumer is None or not consumer.assignment():
-        missing["kafka"] = f"no partitions of {ADAPTERS.name} from {settings.kafka} yet"
-    try:
-        await store.exists("probes/ready")
-    except WorldError as error:
-        missing["store"] = error.message
-    return missing

@@ -3,7 +3,6 @@
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 import structlog
 from aiokafka.errors import KafkaConnectionError
@@ -11,7 +10,7 @@ from aiokafka.errors import KafkaConnectionError
 from schemas.topics import JOBS
 from services.common import logs, telemetry
 from services.common.errors import WorldError
-from services.common.health import serve_health
+from services.common.health import missing_parts, serve_health
 from services.common.journal import now
 from services.common.kafka.broker import build_broker, subscribe
 from services.common.kafka.connection import unreachable
@@ -69,7 +68,7 @@ async def trainer(settings: TrainerSettings, pool: TrainerPool, lifetime: Lifeti
         )
 
         async def readiness() -> dict[str, str]:
-            return await _missing(settings, store, subscriber)
+            return await missing_parts(settings, store, subscriber, JOBS)
 
         address = await stack.enter_async_context(serve_health(settings.health_addr, metrics.registry, readiness))
         try:
@@ -93,15 +92,3 @@ async def _sweep(store: ObjectStore) -> None:
         return
     if removed:
         log.info("abandoned uploads removed", files=removed)
-
-
-async def _missing(settings: TrainerSettings, store: ObjectStore, subscriber: Any) -> dict[str, str]:
-    missing: dict[str, str] = {}
-    consumer = subscriber.consumer
-    if consumer is None or not consumer.assignment():
-        missing["kafka"] = f"no partitions of {JOBS.name} from {settings.kafka} yet"
-    try:
-        await store.exists("probes/ready")
-    except WorldError as error:
-        missing["store"] = error.message
-    return missing
