@@ -63,6 +63,11 @@ async def fetch_newest(store: ObjectStore, job_id: str, plan_digest: str, into: 
     return None
 
 
+async def newest_step(store: ObjectStore, job_id: str) -> int | None:
+    """Give the step of the newest complete checkpoint, whether or not it fits."""
+    return max(await _complete_steps(store, job_id), default=None)
+
+
 async def _save_file(store: ObjectStore, prefix: str, folder: Path, name: Path) -> AdapterFile:
     path = folder / name
     digest = await asyncio.to_thread(_sha256, path)

@@ -64,8 +64,9 @@ async def tell_publisher(manifest: AdapterManifest, journal: Journal, publish: P
     )
     told: Envelope = envelope_of(event)
     value, headers = encode(told)
-    await publish(ADAPTERS.name, manifest.job_id.encode(), value, headers)
-    await journal.send(event)
+    # Side by side, the publisher's word first: were it lost after the event, nobody would take this job up again; were
+    # the event sent only once the first is acknowledged, the publisher's own events could come before it.
+    await asyncio.gather(publish(ADAPTERS.name, manifest.job_id.encode(), value, headers), journal.send(event))
 
 
 async def _store_file(store: ObjectStore, job_id: str, path: Path) -> AdapterFile:

@@ -25,6 +25,7 @@ from services.common.errors import JobError, UserError, WorldError
 from services.common.journal import Clock, Journal, Publish
 from services.common.object_store import ObjectStore
 from services.trainer.base_model import find_base_model, preset_of, read_model_facts
+from services.trainer.checkpoint_store import newest_step
 from services.trainer.children.pool import ChildResult, TrainerPool
 from services.trainer.claim import Lease
 from services.trainer.dataset.preflight import DatasetRefused, preflight
@@ -81,7 +82,8 @@ async def _work(
     claimed_at = monotonic()
     attributes: telemetry.Attributes = {"lorabus.job.id": record.job_id, "lorabus.attempt": lease.attempt}
     with telemetry.span("job.attempt", record.traceparent, attributes) as here:
-        await journal.emit(JobClaimed, worker=lease.worker)
+        step = await newest_step(parts.store, record.job_id) if lease.attempt > 1 else None
+        await journal.emit(JobClaimed, worker=lease.worker, resumed_from_step=step)
         manifest = await read_manifest(parts.store, record.job_id)
         if manifest is None:
             model_folder = await find_base_model(record.spec, parts.store, parts.settings)
@@ -238,7 +240,13 @@ def _as_world_error(error: BaseException, lease: Lease) -> JobError:
 
 
 def _staging_events(journal: Journal) -> Callable[[int, int | None], Awaitable[None]]:
+    told: tuple[int, int | None] | None = None
+
     async def on_progress(done: int, total: int | None) -> None:
+        nonlocal told
+        if told == (done, total):
+            return
+        told = (done, total)
         await journal.emit(DatasetStaging, bytes=done, total_bytes=total)
 
     return on_progress

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.system import System, a_system
+from tests.e2e.system import NOBODY, System, a_system
 
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Kafka, the three services, files. A registry that is not there is given up after seconds."""
-    with a_system(tmp_path_factory.mktemp("embedded"), "embedded", LORABUS_PUBLISH_RETRY_SECONDS="2") as system:
+    """Kafka, the three services, files. A registry that is not there may be asked, and is given up after seconds."""
+    settings = {"LORABUS_PUBLISH_RETRY_SECONDS": "2", "LORABUS_INSECURE_REGISTRIES": NOBODY}
+    with a_system(tmp_path_factory.mktemp("embedded"), "embedded", **settings) as system:
         yield system

@@ -54,9 +54,9 @@ class Log:
         self._consumer.assign(places)
 
     def until(self, condition: Callable[[], T | None], what: str) -> T:
-        """Read on until the condition gives something."""
+        """Read on until the condition gives something that counts as true."""
         deadline = time.monotonic() + PATIENCE
-        while (answer := condition()) is None or answer is False:
+        while not (answer := condition()):
             assert time.monotonic() < deadline, f"waited {PATIENCE:.0f} s in vain for {what}"
             self._read(0.1)
         return answer
@@ -105,9 +105,19 @@ class Log:
 
 def send(bootstrap: str, topic: str, value: bytes | None, *, key: bytes | None = None, **headers: bytes) -> None:
     """Publish one record and wait until the broker has it."""
+    _send(bootstrap, [{"topic": topic, "value": value, "key": key, "headers": list(headers.items())}])
+
+
+def send_all(bootstrap: str, topic: str, values: list[bytes]) -> None:
+    """Publish records without keys or headers, all at once."""
+    _send(bootstrap, [{"topic": topic, "value": value} for value in values])
+
+
+def _send(bootstrap: str, records: list[dict[str, Any]]) -> None:
     producer = Producer({"bootstrap.servers": bootstrap})
-    producer.produce(topic, value=value, key=key, headers=list(headers.items()))
-    assert producer.flush(30) == 0, f"{topic}: not sent"
+    for record in records:
+        producer.produce(**record)
+    assert producer.flush(30) == 0, "not all records were sent"
 
 
 def _full(place: TopicPartition, ends: dict[tuple[str, int], int]) -> bool:

@@ -19,6 +19,8 @@ from tests.e2e.status_topic import Log, Record
 COMMAND = str(Path(sys.executable).with_name("lorabus"))
 PATIENCE = 150.0
 """Seconds that anything may take on a busy machine; what takes so long has failed."""
+NOBODY = "127.0.0.1:9"
+"""An address that no server listens at."""
 T = TypeVar("T")
 Line = dict[str, Any]
 
@@ -170,10 +172,10 @@ def runs(pid: int) -> bool:
 
 
 def until(condition: Callable[[], T | None], what: str) -> T:
-    """Ask again and again until there is an answer."""
+    """Ask again and again until the answer counts as true."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        if (answer := condition()) is not None and answer is not False:
+        if answer := condition():
             return answer
         time.sleep(0.05)
     raise AssertionError(f"waited {PATIENCE:.0f} s in vain for {what}")

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import requests
-from tests.e2e.system import PATIENCE, System
+from tests.e2e.system import NOBODY, PATIENCE, System
 
-NOBODY = "127.0.0.1:9"
 DATASETS = {
     "without-files": ({}, "DatasetEmpty", ["persistentVolumeClaim no-rows-without-files", ".jsonl"]),
     "untrainable": ({"rows.jsonl": '{"prompt": "a", "completion": ""}\n' * 5}, "DatasetInvalid", ["rows.jsonl"]),
