@@ -11,6 +11,15 @@ from services.trainer.children.messages import ChildMessage, Progress, encode
 _FULL = 60.0
 
 
+class Silence:
+    """The channel of a process that has nothing to say and hears no wish to stop."""
+
+    stopping = False
+
+    def send(self, message: ChildMessage) -> None:
+        """Nobody hears it."""
+
+
 class Channel:
     """Writes messages without ever holding up the training for a slow parent: progress is dropped, the rest waits."""
 

@@ -9,7 +9,7 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from services.common.errors import JobError
-from services.trainer.children.channel import Channel
+from services.trainer.children.channel import Channel, Silence
 from services.trainer.children.messages import Evaluated, Failed, Finished, Started, Stopped
 from services.trainer.children.outcome import explain
 from services.trainer.dataset.tokens import TRAIN, Tokens
@@ -18,6 +18,7 @@ from services.trainer.training.adapter import save_adapter
 from services.trainer.training.course import Training
 from services.trainer.training.model import Loaded, load
 from services.trainer.training.progress import Speaker
+from services.trainer.training.ranks import Rank, spread
 from services.trainer.training.watch import StopNow, Watcher
 
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes")
@@ -49,19 +50,23 @@ def _settle(plan: TrainPlan, scratch: Path) -> None:
 
 
 def _run(plan: TrainPlan, scratch: Path, channel: Channel) -> None:
+    rank = spread(plan.processes)
+    speaking = channel if rank.first else Silence()
     torch.manual_seed(plan.seed)
-    loaded = load(plan, _device(plan))
+    loaded = load(plan, _device(plan, rank))
     tokens = Tokens(Path(plan.tokens_folder) / TRAIN)
-    with Speaker(channel, plan.total_steps) as speaker:
-        watcher = Watcher(plan, channel, speaker, scratch / "checkpoints")
-        training = Training(plan, loaded, tokens, watcher, channel)
-        channel.send(_started(plan, loaded))
+    with Speaker(speaking, plan.total_steps) as speaker:
+        watcher = Watcher(plan, speaking, speaker, scratch / "checkpoints", rank)
+        training = Training(plan, loaded, tokens, watcher, speaking, rank)
+        speaking.send(_started(plan, loaded))
         try:
-            training.train(scratch / "library")
+            training.train(scratch / f"library-{rank.process}")
+            if not rank.first:
+                return
             evaluated = training.conclude()
         except StopNow:
             watcher.save()
-            channel.send(Stopped(step=watcher.trainer.counts.step, checkpoint=watcher.saved_step or None))
+            speaking.send(Stopped(step=watcher.trainer.counts.step, checkpoint=watcher.saved_step or None))
             return
     files = save_adapter(plan, loaded, scratch / "adapter")
     channel.send(
@@ -75,8 +80,8 @@ def _run(plan: TrainPlan, scratch: Path, channel: Channel) -> None:
     )
 
 
-def _device(plan: TrainPlan) -> torch.device:
-    return torch.device("cuda", 0) if torch.cuda.is_available() and not plan.use_cpu else torch.device("cpu")
+def _device(plan: TrainPlan, rank: Rank) -> torch.device:
+    return torch.device("cuda", rank.process) if torch.cuda.is_available() and not plan.use_cpu else torch.device("cpu")
 
 
 def _started(plan: TrainPlan, loaded: Loaded) -> Started:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from services.trainer.children.channel import Channel
+from services.trainer.children.channel import Channel, Silence
 from services.trainer.children.messages import Evaluated
 from services.trainer.dataset.tokens import EVAL, Tokens
 from services.trainer.planning.packing import pack
@@ -13,15 +13,19 @@ from services.trainer.training.batches import Steps
 from services.trainer.training.evaluate import Evaluator
 from services.trainer.training.loop import RowTrainer
 from services.trainer.training.model import Loaded
+from services.trainer.training.ranks import Rank
 from services.trainer.training.watch import Watcher
 
 
 class Training:
     """Trains, evaluates on the way as the plan says, and compares with the base model at the end."""
 
-    def __init__(self, plan: TrainPlan, loaded: Loaded, tokens: Tokens, watcher: Watcher, channel: Channel) -> None:
+    def __init__(
+        self, plan: TrainPlan, loaded: Loaded, tokens: Tokens, watcher: Watcher, channel: Channel | Silence, rank: Rank
+    ) -> None:
         """Without an evaluation split the rows that are trained on are looked at."""
         self._plan, self._loaded, self._tokens, self._watcher, self._channel = plan, loaded, tokens, watcher, channel
+        self._rank = rank
         path = Path(plan.tokens_folder) / EVAL
         self._held_out = path.is_file()
         looked_at = Tokens(path) if self._held_out else tokens
@@ -38,6 +42,8 @@ class Training:
             total=plan.total_steps,
             tokens_per_pass=plan.tokens_per_pass,
             flat=self._loaded.flat,
+            process=self._rank.process,
+            processes=self._rank.processes,
         )
         steps.first = _resumed_step(plan)
         watcher.trainer = RowTrainer(

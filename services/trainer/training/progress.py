@@ -11,7 +11,7 @@ from typing import Self
 import psutil
 import torch
 
-from services.trainer.children.channel import Channel
+from services.trainer.children.channel import Channel, Silence
 from services.trainer.children.messages import Progress
 
 AT_MOST, AT_LEAST = 1.0, 10.0
@@ -35,7 +35,9 @@ class Stand:
 class Speaker:
     """Sends progress; a thread of its own speaks up while a step takes long. Use as a context."""
 
-    def __init__(self, channel: Channel, total_steps: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, channel: Channel | Silence, total_steps: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """`clock` gives monotonic seconds."""
         self._channel, self._total, self._clock = channel, total_steps, clock
         self._process = psutil.Process()

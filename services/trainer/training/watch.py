@@ -7,11 +7,12 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from services.trainer.children.channel import Channel
+from services.trainer.children.channel import Channel, Silence
 from services.trainer.children.messages import CheckpointReady
 from services.trainer.planning.plan import TrainPlan
 from services.trainer.training import checkpoint
 from services.trainer.training.progress import Speaker, Stand
+from services.trainer.training.ranks import Rank
 
 _SHARE_FOR_SAVING = 0.05
 _WORTH_SAVING = 10.0
@@ -29,13 +30,15 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
     def __init__(
         self,
         plan: TrainPlan,
-        channel: Channel,
+        channel: Channel | Silence,
         speaker: Speaker,
         folder: Path,
+        rank: Rank,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`folder` takes the checkpoints."""
         self._plan, self._channel, self._speaker, self._folder, self._clock = plan, channel, speaker, folder, clock
+        self._rank = rank
         self.best: Any = None
         self.saved_step = 0
         self.last_loss: float | None = None
@@ -45,8 +48,13 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         self._wait = plan.checkpoint_seconds
 
     def between(self) -> None:
-        """Called between two passes."""
-        if self._channel.stopping:
+        """Called between two passes; several processes may only stop together, before a step."""
+        if self._rank.processes == 1 and self._channel.stopping:
+            raise StopNow
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        """Before the first pass of a step."""
+        if self._rank.any_of(self._channel.stopping):
             raise StopNow
 
     def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
@@ -82,7 +90,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
     def save(self) -> None:
         """Write a checkpoint of the last complete step and tell the parent, unless that step is saved already."""
         counts, before = self.trainer.counts, self._clock()
-        if counts.step <= self.saved_step:
+        if counts.step <= self.saved_step or not self._rank.first:
             return
         folder = checkpoint.save(self._folder, self._parts(), counts, self.best)
         self._channel.send(CheckpointReady(step=counts.step, folder=str(folder)))

@@ -7,7 +7,7 @@ import numpy as np
 import psutil
 from safetensors.numpy import load_file
 
-from services.trainer.children.messages import Progress, Started
+from services.trainer.children.messages import ChildMessage, Progress, Started
 from services.trainer.children.pool import TrainerPool
 from services.trainer.planning.plan import TrainPlan
 
@@ -22,8 +22,16 @@ def uneven_rows() -> list[Row]:
 async def trained(pool: TrainerPool, plan: TrainPlan, scratch: Path) -> tuple[Heard, dict[str, np.ndarray]]:
     scratch.mkdir()
     heard = Heard()
-    result = await pool.run(plan, scratch, heard, stop=asyncio.Event())
+    processes: set[int] = set()
+
+    async def on_message(message: ChildMessage) -> None:
+        await heard(message)
+        processes.update(child.pid for child in psutil.Process(pool.pid).children(recursive=True))
+
+    result = await pool.run(plan, scratch, on_message, stop=asyncio.Event())
     assert result.finished is not None
+    # The same adapter proves nothing unless several processes really made it.
+    assert len(processes) == plan.processes
     return heard, load_file(result.adapter_folder / "adapter_model.safetensors")
 
 
