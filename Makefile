@@ -39,13 +39,19 @@ lint: setup ## Formatter, linter, types and the architecture's import rules.
 
 .PHONY: test-tools
 test-tools:
-	@missing=""; for tool in chromium skopeo; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	@missing=""; for tool in chromium skopeo kcat; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	if [ -n "$$missing" ]; then \
 	  echo "lorabus: the tests need$$missing; installing with apt-get"; \
 	  root=""; [ "$$(id -u)" = 0 ] || root="sudo -n"; \
 	  { $$root apt-get update -qq && $$root apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null 2>&1 \
 	    || { echo "lorabus: could not install$$missing; do it by hand (apt-get install$$missing) and try again"; exit 1; }; \
 	fi
+	@command -v promtool >/dev/null || [ -x $(VENV)/bin/promtool ] || { \
+	  echo "lorabus: the tests need promtool; taking it out of Debian's package (nothing is installed or started)"; \
+	  folder=$$(mktemp -d) && (cd $$folder && apt-get download -qq prometheus >/dev/null) \
+	    && dpkg-deb --fsys-tarfile $$folder/prometheus_*.deb | tar -xO ./usr/bin/promtool > $(VENV)/bin/promtool.new \
+	    && chmod +x $(VENV)/bin/promtool.new && mv $(VENV)/bin/promtool.new $(VENV)/bin/promtool && rm -r $$folder \
+	    || { echo "lorabus: could not; install promtool by hand and try again"; exit 1; }; }
 
 test: setup lint test-tools ## Everything: lint, unit, component, integration, end to end.
 	@$(VENV)/bin/python -m deploy.native
