@@ -102,10 +102,15 @@ class Lease:
         self._beat = 0
         self._renewed_at = clock()
         self._look = asyncio.Event()
+        self._ended = False
+        self._writing = asyncio.Lock()
 
     async def keep(self) -> None:
-        """Renew every third of the lease until cancelled or lost; run it beside the work."""
-        while not self.lost.is_set():
+        """Renew every third of the lease until it is released, handed over, lost or cancelled; run it beside the work.
+
+        The lock keeps a heartbeat that is on its way from arriving after the last word.
+        """
+        while not (self.lost.is_set() or self._ended):
             self._look.clear()
             await self._renew()
             await self._check_cancel()
@@ -120,17 +125,24 @@ class Lease:
 
     async def release(self, *, retry_after: float, reason: str, message: str) -> None:
         """Give the job back: another trainer may claim the next attempt after `retry_after` seconds."""
-        if not self.lost.is_set():
-            await self._write(released=True, retry_after=retry_after, reason=reason, message=message[:2000])
+        await self._end(released=True, retry_after=retry_after, reason=reason, message=message[:2000])
 
     async def hand_over(self) -> None:
         """Say that the adapter is on its way to the publisher: nobody needs to take this job over."""
-        if not self.lost.is_set():
-            await self._write(handed_over=True)
+        await self._end(handed_over=True)
+
+    async def _end(self, **last_word: object) -> None:
+        self._ended = True
+        self._look.set()
+        async with self._writing:
+            if not self.lost.is_set():
+                await self._write(**last_word)
 
     async def _renew(self) -> None:
         try:
-            async with asyncio.timeout(self._seconds / 3):
+            async with asyncio.timeout(self._seconds / 3), self._writing:
+                if self._ended:
+                    return
                 if await self._store.exists(store_keys.attempt(self.job_id, self.attempt + 1)):
                     log.warning("another trainer holds a higher attempt", job_id=self.job_id, attempt=self.attempt)
                     self.lost.set()

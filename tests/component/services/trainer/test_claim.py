@@ -104,6 +104,42 @@ async def test_a_handed_over_job_is_nobodys(store: ObjectStore) -> None:
     assert await watch.look(JOB) is None
 
 
+class SlowStore(ObjectStore):
+    """Holds the second heartbeat back, as a congested network does."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        super().__init__(store.backend, store.address)
+        self.beats = 0
+        self.held, self.go = asyncio.Event(), asyncio.Event()
+
+    async def put(self, key: str, data: bytes) -> None:
+        self.beats += 1
+        if self.beats == 2:
+            self.held.set()
+            await self.go.wait()
+        await super().put(key, data)
+
+
+@pytest.mark.parametrize("how", ["released", "handed_over"])
+async def test_no_heartbeat_follows_the_last_word(store: ObjectStore, how: str) -> None:
+    slow = SlowStore(store)
+    lease = Lease(slow, JOB, 1, "w1", LEASE)
+    task = asyncio.create_task(lease.keep())
+    async with asyncio.timeout(5):
+        await first_beat(store, 1)
+        lease.look_now()
+        await slow.held.wait()
+        giving = lease.hand_over() if how == "handed_over" else lease.release(retry_after=0, reason="r", message="m")
+        ending = asyncio.create_task(giving)
+        await asyncio.sleep(0)
+        slow.go.set()
+        await ending
+        await task
+    raw = await store.get(store_keys.heartbeat(JOB, 1))
+    assert getattr(Heartbeat.model_validate_json(raw or b""), how)
+    assert slow.beats == 3
+
+
 async def test_an_owner_that_sees_a_higher_number_stops(store: ObjectStore) -> None:
     await claim(store, JOB, 1, "w1")
     await claim(store, JOB, 2, "w2")
