@@ -26,11 +26,12 @@ import psutil
 from minio import Minio
 from pydantic import SecretStr
 
+from bench.specs import spec_of
 from deploy.native import minio
 from deploy.native.go_tools import tool
 from deploy.native.process import free_port
 from deploy.native.stack import MINIO, Supervisor
-from schemas.workspace import InputSpec, ModelRef, OutputSpec, ResolvedSpec, VolumeSource
+from schemas.workspace import InputSpec, VolumeSource
 from services.common.object_store import open_store
 from services.trainer.stage import stage
 from services.trainer.stage.settings import StagingSettings
@@ -203,19 +204,6 @@ def _seconds(way: Callable[[], object]) -> float:
     began = time.perf_counter()
     way()
     return time.perf_counter() - began
-
-
-def spec_of(source: InputSpec) -> ResolvedSpec:
-    return ResolvedSpec(
-        namespace="default",
-        name="bench",
-        preset="tiny",
-        model=ModelRef(repository="lorabus/tiny", revision="1"),
-        method="lora",
-        input=source,
-        output=OutputSpec(kind="volume", volume=VolumeSource(claim_name="out")),
-        output_dir="/mnt/results",
-    )
 
 
 if __name__ == "__main__":

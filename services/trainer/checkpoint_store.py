@@ -17,6 +17,7 @@ from schemas import store_keys
 from schemas.events.base import Wire
 from schemas.events.training import AdapterFile
 from services.common.object_store import ObjectStore, as_json
+from services.trainer.stored_files import digest_of, store_file
 
 log = structlog.get_logger()
 KEPT = 2
@@ -43,7 +44,7 @@ async def save_checkpoint(store: ObjectStore, job_id: str, step: int, folder: Pa
     """Copy a checkpoint's folder into the store, then forget all but the newest few."""
     prefix = store_keys.checkpoint(job_id, step)
     names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    files = [await _save_file(store, prefix, folder, name) for name in names]
+    files = [await store_file(store, prefix, folder, name) for name in names]
     manifest = as_json(CheckpointManifest(step=step, plan_digest=plan_digest, files=files))
     await store.put(f"{prefix}manifest.json", manifest)
     await _prune(store, job_id, keep=KEPT)
@@ -68,13 +69,6 @@ async def newest_step(store: ObjectStore, job_id: str) -> int | None:
     return max(await _complete_steps(store, job_id), default=None)
 
 
-async def _save_file(store: ObjectStore, prefix: str, folder: Path, name: Path) -> AdapterFile:
-    path = folder / name
-    digest = await asyncio.to_thread(_sha256, path)
-    await store.upload(f"{prefix}{name.as_posix()}", path)
-    return AdapterFile(name=name.as_posix(), digest=f"sha256:{digest}", size=path.stat().st_size)
-
-
 async def _fetch(store: ObjectStore, prefix: str, plan_digest: str, folder: Path) -> str | None:
     try:
         manifest = CheckpointManifest.model_validate_json(await store.get(f"{prefix}manifest.json") or b"")
@@ -91,7 +85,7 @@ async def _fetch(store: ObjectStore, prefix: str, plan_digest: str, folder: Path
             await store.download(f"{prefix}{file.name}", path)
         except KeyError:
             return f"{file.name} is missing"
-        if f"sha256:{await asyncio.to_thread(_sha256, path)}" != file.digest:
+        if await digest_of(path) != file.digest:
             return f"{file.name} has another digest than the manifest says"
     return None
 
@@ -109,8 +103,3 @@ async def _prune(store: ObjectStore, job_id: str, keep: int) -> None:
         # The manifest goes first: what is left is then no complete checkpoint any more.
         await store.delete(f"{prefix}manifest.json")
         await store.delete(*[key for key in keys if not key.endswith("/manifest.json")])
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from schemas import store_keys
 from schemas.envelope import Envelope, encode
-from schemas.events.training import AdapterFile, AdapterTrained
+from schemas.events.training import AdapterTrained
 from schemas.records import AdapterManifest, SpecRecord
 from schemas.topics import ADAPTERS
 from services.common.journal import Journal, Publish, envelope_of
 from services.common.object_store import ObjectStore, as_json
+from services.trainer.stored_files import store_file
 
 LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "lorabus")
 
@@ -35,7 +36,9 @@ async def store_adapter(
     at: datetime,
 ) -> AdapterManifest:
     """Copy the adapter's files into the store and write the manifest after them."""
-    files = [await _store_file(store, record.job_id, path) for path in sorted(folder.iterdir()) if path.is_file()]
+    names = [Path(path.name) for path in sorted(folder.iterdir()) if path.is_file()]
+    prefix = store_keys.adapter(record.job_id)
+    files = [await store_file(store, prefix, folder, name) for name in names]
     manifest = AdapterManifest(
         job_id=record.job_id,
         attempt=attempt,
@@ -67,14 +70,3 @@ async def tell_publisher(manifest: AdapterManifest, journal: Journal, publish: P
     # Side by side, the publisher's word first: were it lost after the event, nobody would take this job up again; were
     # the event sent only once the first is acknowledged, the publisher's own events could come before it.
     await asyncio.gather(publish(ADAPTERS.name, manifest.job_id.encode(), value, headers), journal.send(event))
-
-
-async def _store_file(store: ObjectStore, job_id: str, path: Path) -> AdapterFile:
-    digest = await asyncio.to_thread(_sha256, path)
-    await store.upload(f"{store_keys.adapter(job_id)}{path.name}", path)
-    return AdapterFile(name=path.name, digest=f"sha256:{digest}", size=path.stat().st_size)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.workspace import InputSpec, ModelRef, OutputSpec, ResolvedSpec, VolumeSource
+from bench.specs import spec_of
+from schemas.workspace import InputSpec, VolumeSource
 from services.common.object_store import ObjectStore, open_store
 from services.trainer.dataset import preflight as preflight_module
 from services.trainer.dataset.check import answer
@@ -51,7 +52,9 @@ def run(settings: DatasetSettings, store: ObjectStore, tmp_path: Path) -> Run:
         claim.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             (claim / name).write_bytes(text.encode() if isinstance(text, str) else text)
-        spec = spec_of({name: value for name, value in changes.items() if name[0].isupper()})
+        config = {name: value for name, value in changes.items() if name[0].isupper()}
+        source = InputSpec(kind="volume", volume=VolumeSource(claim_name="data"))
+        spec = spec_of(source, **{"DatasetConfig": {"train_test_split": 1}, **config})
         changed = settings.model_copy(update={name: value for name, value in changes.items() if name[0].islower()})
         dataset = await stage(spec, store, changed, on_progress=nobody_listens)
         scratch = tmp_path / f"scratch{next(runs)}"
@@ -59,20 +62,6 @@ def run(settings: DatasetSettings, store: ObjectStore, tmp_path: Path) -> Run:
         return await preflight(spec, dataset, store, scratch, TINY, settings=changed)
 
     return check
-
-
-def spec_of(config: dict[str, object]) -> ResolvedSpec:
-    return ResolvedSpec(
-        namespace="default",
-        name="job",
-        preset="tiny",
-        model=ModelRef(repository="lorabus/tiny", revision="1"),
-        method="lora",
-        input=InputSpec(kind="volume", volume=VolumeSource(claim_name="data")),
-        output=OutputSpec(kind="volume", volume=VolumeSource(claim_name="out")),
-        output_dir="/mnt/results",
-        config={"DatasetConfig": {"train_test_split": 1}, **config},
-    )
 
 
 async def nobody_listens(done: int, total: int | None) -> None:

@@ -1,20 +1,18 @@
 """A file store, a spec for each kind of input, and web servers that misbehave on purpose."""
 
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from schemas.workspace import InputSpec, ModelRef, OutputSpec, ResolvedSpec, VolumeSource
+from bench.specs import spec_of
+from schemas.workspace import InputSpec, ResolvedSpec, VolumeSource
 from services.common.object_store import ObjectStore, open_store
 from services.trainer.stage import StagedDataset, stage
 from services.trainer.stage.settings import StagingSettings
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Serve = Callable[[Handler], Awaitable[str]]
-Stage = Callable[..., Awaitable[StagedDataset]]
+from tests.component.services.trainer.stage.sources import Handler, Serve, Stage
 
 
 @pytest.fixture
@@ -37,20 +35,6 @@ def free_port() -> int:
 @pytest.fixture
 def store(settings: StagingSettings) -> ObjectStore:
     return open_store(settings)
-
-
-def spec_of(source: InputSpec, **config: object) -> ResolvedSpec:
-    return ResolvedSpec(
-        namespace="default",
-        name="job",
-        preset="tiny",
-        model=ModelRef(repository="lorabus/tiny", revision="1"),
-        method="lora",
-        input=source,
-        output=OutputSpec(kind="volume", volume=VolumeSource(claim_name="out")),
-        output_dir="/mnt/results",
-        config=config,
-    )
 
 
 @pytest.fixture

@@ -1,42 +1,13 @@
 """Servers that fail, lie or attack: what is made of it, and that nothing is left behind."""
 
 import asyncio
-import hashlib
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from schemas.failures import Reason
-from services.common.errors import JobError
-from services.trainer.stage import StagedDataset
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Serve = Callable[[Handler], Awaitable[str]]
-Stage = Callable[..., Awaitable[StagedDataset]]
-
-ROWS = b'{"prompt": "a", "completion": "b"}\n' * 1000
-DIGEST = f"sha256:{hashlib.sha256(ROWS).hexdigest()}"
-
-
-def file_of(body: bytes = ROWS, headers: dict[str, str] | None = None, status: int = 200) -> Handler:
-    async def answer(request: web.Request) -> web.Response:
-        return web.Response(body=body, headers=headers, status=status)
-
-    return answer
-
-
-async def fault_of(staging: Awaitable[StagedDataset]) -> JobError:
-    with pytest.raises(JobError) as caught:
-        await staging
-    return caught.value
-
-
-def left_over(home: Path) -> list[str]:
-    """Uploads that no digest names."""
-    named = "".join(path.read_text() for path in home.glob("store/datasets/sha256/*/blob.json"))
-    return [path.name for path in home.glob("store/datasets/uploads/*/*") if path.parent.name not in named]
+from tests.component.services.trainer.stage.sources import DIGEST, ROWS, Serve, Stage, fault_of, file_of, left_over
 
 
 async def test_a_broken_connection_is_resumed_where_it_broke(stage_urls: Stage, serve: Serve) -> None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import pytest
 from aiohttp import web
 
+from bench.specs import spec_of
 from schemas.failures import Reason
-from schemas.workspace import InputSpec, ModelRef, OutputSpec, ResolvedSpec, VolumeSource
+from schemas.workspace import InputSpec
 from services.common.errors import UserError
 from services.common.object_store import ObjectStore
 from services.trainer.stage import StagedDataset, stage
@@ -84,18 +85,9 @@ async def fetch(
         folder = settings.secrets_dir / name
         folder.mkdir(parents=True)
         (folder / ".dockerconfigjson").write_text(json.dumps({"auths": {registry.address: {"auth": auth}}}))
-    spec = ResolvedSpec(
-        namespace="default",
-        name="job",
-        preset="tiny",
-        model=ModelRef(repository="lorabus/tiny", revision="1"),
-        method="lora",
-        input=InputSpec(kind="image", image=f"{registry.address}/team/data:1", pull_secrets=tuple(passwords)),
-        output=OutputSpec(kind="volume", volume=VolumeSource(claim_name="out")),
-        output_dir="/mnt/results",
-    )
+    source = InputSpec(kind="image", image=f"{registry.address}/team/data:1", pull_secrets=tuple(passwords))
     changed = settings.model_copy(update={"insecure_registries": (registry.address,)})
-    return await stage(spec, store, changed, on_progress=on_progress)
+    return await stage(spec_of(source), store, changed, on_progress=on_progress)
 
 
 async def test_the_secret_that_fits_is_found_among_several(

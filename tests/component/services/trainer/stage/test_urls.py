@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import hashlib
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -11,35 +10,8 @@ import zstandard
 from aiohttp import web
 
 from schemas.failures import Reason
-from services.common.errors import JobError
 from services.common.object_store import ObjectStore
-from services.trainer.stage import StagedDataset
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Serve = Callable[[Handler], Awaitable[str]]
-Stage = Callable[..., Awaitable[StagedDataset]]
-
-ROWS = b'{"prompt": "a", "completion": "b"}\n' * 1000
-DIGEST = f"sha256:{hashlib.sha256(ROWS).hexdigest()}"
-
-
-def file_of(body: bytes = ROWS, headers: dict[str, str] | None = None, status: int = 200) -> Handler:
-    async def answer(request: web.Request) -> web.Response:
-        return web.Response(body=body, headers=headers, status=status)
-
-    return answer
-
-
-async def fault_of(staging: Awaitable[StagedDataset]) -> JobError:
-    with pytest.raises(JobError) as caught:
-        await staging
-    return caught.value
-
-
-def left_over(home: Path) -> list[str]:
-    """Uploads that no digest names."""
-    named = "".join(path.read_text() for path in home.glob("store/datasets/sha256/*/blob.json"))
-    return [path.name for path in home.glob("store/datasets/uploads/*/*") if path.parent.name not in named]
+from tests.component.services.trainer.stage.sources import DIGEST, ROWS, Serve, Stage, fault_of, file_of, left_over
 
 
 async def test_a_file_arrives_whole_under_its_digest(stage_urls: Stage, serve: Serve, store: ObjectStore) -> None:

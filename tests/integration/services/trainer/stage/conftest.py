@@ -11,31 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import pytest
 from aiohttp import ClientSession
 
-from schemas.workspace import InputSpec, ModelRef, OutputSpec, ResolvedSpec, VolumeSource
-
 Layers = Sequence[tuple[bytes, str]]
 Push = Callable[..., Awaitable[str]]
-SpecOf = Callable[[InputSpec], ResolvedSpec]
 
 OCI = "application/vnd.oci.image"
 DOCKER = "application/vnd.docker"
-
-
-@pytest.fixture
-def spec_of() -> SpecOf:
-    def make(source: InputSpec) -> ResolvedSpec:
-        return ResolvedSpec(
-            namespace="default",
-            name="job",
-            preset="tiny",
-            model=ModelRef(repository="lorabus/tiny", revision="1"),
-            method="lora",
-            input=source,
-            output=OutputSpec(kind="volume", volume=VolumeSource(claim_name="out")),
-            output_dir="/mnt/results",
-        )
-
-    return make
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from bench.specs import spec_of
 from schemas.failures import Reason
-from schemas.workspace import InputSpec, ResolvedSpec
+from schemas.workspace import InputSpec
 from services.common.errors import UserError
 from services.common.object_store import ObjectStore, open_store
 from services.trainer.stage import StagedDataset, stage
@@ -16,7 +17,6 @@ from services.trainer.stage.settings import StagingSettings
 
 Push = Callable[..., Awaitable[str]]
 LayerOf = Callable[[Mapping[str, bytes]], bytes]
-SpecOf = Callable[[InputSpec], ResolvedSpec]
 Stage = Callable[[str], Awaitable[StagedDataset]]
 
 OCI_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -35,7 +35,7 @@ def store(settings: StagingSettings) -> ObjectStore:
 
 
 @pytest.fixture
-def stage_image(settings: StagingSettings, store: ObjectStore, spec_of: SpecOf) -> Stage:
+def stage_image(settings: StagingSettings, store: ObjectStore) -> Stage:
     async def run(image: str) -> StagedDataset:
         async def on_progress(done: int, total: int | None) -> None:
             return None
@@ -92,9 +92,7 @@ async def test_an_image_that_is_not_there(stage_image: Stage, registry_address: 
     assert caught.value.reason is Reason.SOURCE_NOT_FOUND
 
 
-async def test_a_registry_inside_is_refused_unless_it_is_allowed(
-    settings: StagingSettings, store: ObjectStore, spec_of: SpecOf
-) -> None:
+async def test_a_registry_inside_is_refused_unless_it_is_allowed(settings: StagingSettings, store: ObjectStore) -> None:
     async def on_progress(done: int, total: int | None) -> None:
         return None
 
@@ -104,7 +102,7 @@ async def test_a_registry_inside_is_refused_unless_it_is_allowed(
     assert caught.value.reason is Reason.SOURCE_REFUSED
 
 
-async def test_a_missing_pull_secret_is_named(settings: StagingSettings, store: ObjectStore, spec_of: SpecOf) -> None:
+async def test_a_missing_pull_secret_is_named(settings: StagingSettings, store: ObjectStore) -> None:
     async def on_progress(done: int, total: int | None) -> None:
         return None
 

@@ -13,15 +13,15 @@ from aiohttp import web
 from minio import Minio
 from pydantic import SecretStr
 
+from bench.specs import spec_of
 from deploy.native import minio
 from deploy.native.stack import MINIO, Supervisor
-from schemas.workspace import InputSpec, ResolvedSpec, VolumeSource
+from schemas.workspace import InputSpec, VolumeSource
 from services.common.errors import WorldError
 from services.common.object_store import ObjectStore, open_store
 from services.trainer.stage import StagedDataset, stage
 from services.trainer.stage.settings import StagingSettings
 
-SpecOf = Callable[[InputSpec], ResolvedSpec]
 Stage = Callable[..., Awaitable[StagedDataset]]
 MIB = 1024 * 1024
 VOLUME = InputSpec(kind="volume", volume=VolumeSource(claim_name="data"))
@@ -57,7 +57,7 @@ def claim(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(settings: StagingSettings, store: ObjectStore, spec_of: SpecOf) -> Stage:
+def run(settings: StagingSettings, store: ObjectStore) -> Stage:
     async def staged(source: InputSpec, on_progress: Callable[[int], None] = lambda _: None) -> StagedDataset:
         async def progress(done: int, total: int | None) -> None:
             on_progress(done)
@@ -157,9 +157,7 @@ async def test_a_cancelled_staging_leaves_no_upload(
     assert await store.list("datasets/") == []
 
 
-async def test_a_store_that_is_killed_and_comes_back_gets_every_byte(
-    tmp_path: Path, spec_of: SpecOf, claim: Path
-) -> None:
+async def test_a_store_that_is_killed_and_comes_back_gets_every_byte(tmp_path: Path, claim: Path) -> None:
     """Proves that parts in flight are sent again: the store dies without a word while a file is half there."""
     supervisor = Supervisor(tmp_path / "native", usual_ports=False)
     server = minio.Server(supervisor.up([MINIO])["minio"].address, minio.credentials(supervisor.home))
