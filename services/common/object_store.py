@@ -5,9 +5,10 @@ The one power that lorabus needs of a store is create-if-absent: `create` succee
 
 import asyncio
 import atexit
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -28,15 +29,21 @@ if TYPE_CHECKING:
 
 PART_BYTES = 16 * 1024 * 1024
 PARTS_AT_ONCE = 4
+Note = Callable[[str, float, str], None]
+"""`note(operation, seconds, fault)`: one request; the fault is the name of its error, or empty."""
+_ABSENT = (NotFoundError, FileNotFoundError)
+_PRESENT = (AlreadyExistsError, PreconditionError)
+_VERBS = {"put": "write", "get": "read", "head": "look up", "upload": "write"}
 
 
 class ObjectStore:
     """Keys to bytes. Every fault of the store is a `WorldError(StoreUnavailable)` that names the store's address."""
 
-    def __init__(self, backend: Backend, address: str) -> None:
-        """Wrap an obstore backend; `address` is how messages name it."""
+    def __init__(self, backend: Backend, address: str, note: Note = lambda *_: None) -> None:
+        """Wrap an obstore backend; `address` is how messages name it, `note` is told of each request."""
         self.backend = backend
         self.address = address
+        self._note = note
 
     async def create(self, key: str, data: bytes) -> bool:
         """Write `key` if it is absent. True for the one caller that wrote it, False when it was there.
@@ -45,34 +52,31 @@ class ObjectStore:
         callers whose outcome matters put something unique into `data`.
         """
         try:
-            await obstore.put_async(self.backend, key, data, mode="create", use_multipart=False)
-        except (AlreadyExistsError, PreconditionError):
+            with self._asking("create", key, _PRESENT):
+                await obstore.put_async(self.backend, key, data, mode="create", use_multipart=False)
+        except _PRESENT:
             return await self.get(key) == data
-        except (BaseError, OSError) as error:
-            raise self._unavailable("create", key, error) from error
         return True
 
     async def put(self, key: str, data: bytes) -> None:
         """Write `key`, whatever was there; readers see the old bytes or the new ones, never a part."""
-        try:
+        with self._asking("put", key):
             await obstore.put_async(self.backend, key, data)
-        except (BaseError, OSError) as error:
-            raise self._unavailable("write", key, error) from error
 
     async def get(self, key: str) -> bytes | None:
         """Read `key` whole (for small objects); None when it is absent."""
         try:
-            answer = await obstore.get_async(self.backend, key)
-            return bytes(await answer.bytes_async())
-        except (NotFoundError, FileNotFoundError):
+            with self._asking("get", key, _ABSENT):
+                answer = await obstore.get_async(self.backend, key)
+                return bytes(await answer.bytes_async())
+        except _ABSENT:
             return None
-        except (BaseError, OSError) as error:
-            raise self._unavailable("read", key, error) from error
 
     async def stream(self, key: str, chunk_bytes: int = 4 * 1024 * 1024) -> AsyncIterator[bytes]:
         """Read `key` in pieces of about `chunk_bytes`; raises `KeyError` when it is absent."""
         try:
-            answer = await obstore.get_async(self.backend, key)
+            with self._asking("get", key, _ABSENT):
+                answer = await obstore.get_async(self.backend, key)
             if isinstance(self.backend, LocalStore):
                 # Its stream makes a step every 8 KiB: 200 MB take 1.3 s, and 0.1 s by ranges.
                 for start in range(0, size := int(answer.meta["size"]), chunk_bytes):
@@ -81,19 +85,19 @@ class ObjectStore:
                 return
             async for chunk in answer.stream(min_chunk_size=chunk_bytes):
                 yield bytes(chunk)
-        except (NotFoundError, FileNotFoundError) as error:
+        except _ABSENT as error:
             raise KeyError(key) from error
         except (BaseError, OSError) as error:
-            raise self._unavailable("read", key, error) from error
+            self._note("get", 0.0, type(error).__name__)
+            raise self._unavailable("get", key, error) from error
 
     async def size(self, key: str) -> int | None:
         """Give the object's length in bytes; None when it is absent."""
         try:
-            return int((await obstore.head_async(self.backend, key))["size"])
-        except (NotFoundError, FileNotFoundError):
+            with self._asking("head", key, _ABSENT):
+                return int((await obstore.head_async(self.backend, key))["size"])
+        except _ABSENT:
             return None
-        except (BaseError, OSError) as error:
-            raise self._unavailable("look up", key, error) from error
 
     async def exists(self, key: str) -> bool:
         """Tell whether `key` is there."""
@@ -102,27 +106,21 @@ class ObjectStore:
     async def list(self, prefix: str) -> list[str]:
         """Give every key below `prefix` (which ends with a slash), sorted."""
         try:
-            batches = [batch async for batch in obstore.list(self.backend, prefix.rstrip("/"))]
-        except (NotFoundError, FileNotFoundError):
+            with self._asking("list", prefix, _ABSENT):
+                batches = [batch async for batch in obstore.list(self.backend, prefix.rstrip("/"))]
+        except _ABSENT:
             return []
-        except (BaseError, OSError) as error:
-            raise self._unavailable("list", prefix, error) from error
         return sorted(str(item["path"]) for batch in batches for item in batch)
 
     async def delete(self, *keys: str) -> None:
         """Remove keys; those that are absent are no fault."""
-        try:
-            with suppress(NotFoundError, FileNotFoundError):
-                await obstore.delete_async(self.backend, list(keys))
-        except (BaseError, OSError) as error:
-            raise self._unavailable("delete", keys[0], error) from error
+        with suppress(*_ABSENT), self._asking("delete", keys[0], _ABSENT):
+            await obstore.delete_async(self.backend, list(keys))
 
     async def upload(self, key: str, path: Path) -> None:
         """Copy a local file to `key`, in parts when it is large."""
-        try:
+        with self._asking("upload", key):
             await obstore.put_async(self.backend, key, path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
-        except (BaseError, OSError) as error:
-            raise self._unavailable("write", key, error) from error
 
     async def download(self, key: str, path: Path) -> None:
         """Copy `key` to a local file; raises `KeyError` when it is absent. Nothing half-written stays."""
@@ -135,8 +133,23 @@ class ObjectStore:
         finally:
             part.unlink(missing_ok=True)
 
-    def _unavailable(self, verb: str, key: str, error: Exception) -> WorldError:
+    @contextmanager
+    def _asking(self, operation: str, key: str, answers: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+        """Note one request; its fault becomes a `WorldError`, but for `answers`, which say something of the key."""
+        began, fault = perf_counter(), ""
+        try:
+            yield
+        except answers:
+            raise
+        except (BaseError, OSError) as error:
+            fault = type(error).__name__
+            raise self._unavailable(operation, key, error) from error
+        finally:
+            self._note(operation, perf_counter() - began, fault)
+
+    def _unavailable(self, operation: str, key: str, error: Exception) -> WorldError:
         detail = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+        verb = _VERBS.get(operation, operation)
         return WorldError(Reason.STORE_UNAVAILABLE, f"the object store {self.address} failed to {verb} {key}: {detail}")
 
 
@@ -145,16 +158,16 @@ def as_json(record: BaseModel) -> bytes:
     return record.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 
-def open_store(settings: Settings) -> ObjectStore:
-    """Build the store that `LORABUS_STORE` names; a malformed address is a `StartError`."""
+def open_store(settings: Settings, note: Note = lambda *_: None) -> ObjectStore:
+    """Build the store that `LORABUS_STORE` names; a malformed address is a `StartError`. `note` hears of requests."""
     parts = urlsplit(settings.store)
     atexit.register(leave_python)
     if parts.scheme == "file" and not parts.netloc and parts.path:
         folder = Path(parts.path)
         folder.mkdir(parents=True, exist_ok=True)
-        return ObjectStore(LocalStore(prefix=folder, mkdir=True), settings.store)
+        return ObjectStore(LocalStore(prefix=folder, mkdir=True), settings.store, note)
     if parts.scheme == "s3" and parts.netloc:
-        return ObjectStore(_bucket(parts.netloc, parts.path.strip("/"), settings), _address(settings))
+        return ObjectStore(_bucket(parts.netloc, parts.path.strip("/"), settings), _address(settings), note)
     raise StartError(f"LORABUS_STORE must be file:///folder or s3://bucket/prefix, not {settings.store!r}")
 
 

@@ -25,7 +25,7 @@ from services.common.registry.descriptors import (
 from services.common.registry.docker_config import Credential
 from services.common.registry.errors import NotFound, RegistryRefused, RegistryUnavailable
 from services.common.registry.origins import Origin
-from services.common.registry.transport import Transport, wait
+from services.common.registry.transport import Note, Transport, wait
 
 READ_BYTES = 1024 * 1024
 _ACCEPT = ", ".join((*MANIFEST_TYPES, *INDEX_TYPES))
@@ -194,10 +194,11 @@ async def open_repository(
     tries: int = 4,
     silence_seconds: float = 60.0,
     allow: Collection[str] | None = None,
+    note: Note = lambda *_: None,
 ) -> AsyncIterator[Repository]:
     """Open the repository that a reference names. Nothing is sent yet."""
     origin = Origin.of(reference.domain, insecure)
     async with Transport(
-        origin, credential, ca_file=ca_file, tries=tries, silence_seconds=silence_seconds, allow=allow
+        origin, credential, ca_file=ca_file, tries=tries, silence_seconds=silence_seconds, allow=allow, note=note
     ) as transport:
         yield Repository(transport, reference.path, also_pull=also_pull)

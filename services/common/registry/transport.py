@@ -5,7 +5,9 @@ import random
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Self
 
 import aiohttp
@@ -23,9 +25,18 @@ from services.common.registry.origins import Origin
 
 Body = bytes | Callable[[], AsyncIterator[bytes]] | AsyncIterator[bytes] | None
 """Bytes, something that gives them anew for each try, or a stream that can be sent only once."""
+Note = Callable[[str, str, float, int], None]
+"""`note(method, outcome, seconds, sent)`: one request, its status or the name of its error, the bytes of its body."""
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 5
 _MAX_SMALL_ANSWER = 256 * 1024
+
+
+@dataclass(slots=True)
+class _Count:
+    """What has gone out of one body."""
+
+    bytes: int = 0
 
 
 class Transport:
@@ -41,10 +52,12 @@ class Transport:
         silence_seconds: float = 60.0,
         connections: int = 8,
         allow: Collection[str] | None = None,
+        note: Note = lambda *_: None,
     ) -> None:
         """`silence_seconds` is the longest that either side may say nothing; `tries` counts the first one.
 
         With `allow`, only addresses that everybody can reach are connected to, but for these `host[:port]` entries.
+        `note` is told of each request.
         """
         self.origin = origin
         self._auth = Authenticator(origin, credential, self._ask)
@@ -53,6 +66,7 @@ class Transport:
         self._silence = silence_seconds
         self._connections = connections
         self._allow = allow
+        self._note = note
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -150,19 +164,31 @@ class Transport:
         raise AssertionError("the loop returns")
 
     async def _send(self, method: str, url: str, body: Body, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
-        async with asyncio.timeout(None) as limit:
-            stream = body() if callable(body) else body
-            data = self._watched(stream, limit) if isinstance(stream, AsyncIterator) else stream
-            return await self._connected.request(
-                method, URL(url, encoded=True), data=data, headers=headers, allow_redirects=False
-            )
+        began, outcome, sent = perf_counter(), "cancelled", _Count()
+        try:
+            async with asyncio.timeout(None) as limit:
+                stream = body() if callable(body) else body
+                data = self._watched(stream, limit, sent) if isinstance(stream, AsyncIterator) else stream
+                response = await self._connected.request(
+                    method, URL(url, encoded=True), data=data, headers=headers, allow_redirects=False
+                )
+            outcome = str(response.status)
+        except Exception as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            self._note(method, outcome, perf_counter() - began, sent.bytes)
+        return response
 
-    async def _watched(self, body: AsyncIterator[bytes], limit: asyncio.Timeout) -> AsyncIterator[bytes]:
+    async def _watched(
+        self, body: AsyncIterator[bytes], limit: asyncio.Timeout, sent: "_Count"
+    ) -> AsyncIterator[bytes]:
         """Give the body on; a registry that stops reading it is not waited for longer than `silence_seconds`."""
         loop = asyncio.get_running_loop()
         async for chunk in body:
             limit.reschedule(loop.time() + self._silence)
             yield chunk
+            sent.bytes += len(chunk)
             limit.reschedule(None)
 
     @property
