@@ -40,6 +40,13 @@ class RowProblem(Wire):
     message: str
 
 
+class LengthHistogram(Wire):
+    """How many rows are how long, in tokens: row lengths from `edges[i]` to below `edges[i + 1]` are in `counts[i]`."""
+
+    edges: list[int] = Field(max_length=21)
+    counts: list[int] = Field(max_length=20)
+
+
 class TokenCounts(Wire):
     """Tokens of the rows that remain: all, those that are trained on, and per-row percentiles."""
 
@@ -48,6 +55,7 @@ class TokenCounts(Wire):
     p50: int
     p95: int
     max: int
+    lengths: LengthHistogram | None = None
 
 
 class PreviewRow(Wire):

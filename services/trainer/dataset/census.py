@@ -1,16 +1,19 @@
 """What is counted of a dataset's rows while they pass: a few bytes for each, so that millions fit."""
 
 from array import array
+from collections.abc import Iterator
 from hashlib import blake2b
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
-from schemas.events.dataset import TokenCounts
+from schemas.events.dataset import LengthHistogram, TokenCounts
 from services.trainer.dataset.rows import Conversation, Pair, Row
 
 Numbers = npt.NDArray[np.int64]
+BUCKETS = 20
 
 
 def fingerprint(row: Row) -> int:
@@ -57,6 +60,7 @@ class Census:
             p50=int(p50),
             p95=int(p95),
             max=int(lengths.max()),
+            lengths=histogram(lengths),
         )
 
     def sums(self, rows: Numbers) -> tuple[int, int]:
@@ -71,6 +75,20 @@ class Census:
         """Rows of the evaluation that are trained on as well."""
         prints = np.array(self._prints, np.int64)
         return int(np.isin(prints[evaluation], prints[train]).sum())
+
+
+def histogram(lengths: Numbers) -> LengthHistogram:
+    """At most `BUCKETS` equal buckets between round numbers, from the shortest row to the longest."""
+    shortest, longest = int(lengths.min()), int(lengths.max())
+    width = next(width for width in _round_widths() if longest // width - shortest // width < BUCKETS)
+    edges = np.arange(shortest // width, longest // width + 2) * width
+    counts, _ = np.histogram(lengths, edges)
+    return LengthHistogram(edges=edges.tolist(), counts=counts.tolist())
+
+
+def _round_widths() -> Iterator[int]:
+    """1, 2, 5, 10, 20, 50 and so on."""
+    return (digit * 10**power for power in count() for digit in (1, 2, 5))
 
 
 def split(rows: int, share: float, *, shuffle: bool, seed: int) -> tuple[Numbers, Numbers]:

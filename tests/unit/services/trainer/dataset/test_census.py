@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.trainer.dataset.census import Census, fingerprint, split
+from services.trainer.dataset.census import BUCKETS, Census, fingerprint, histogram, split
 from services.trainer.dataset.rows import Conversation, Pair, Text
 
 
@@ -18,7 +18,25 @@ def test_percentiles_are_lengths_of_real_rows() -> None:
 
 
 def test_no_row_counts_as_nothing() -> None:
-    assert Census().tokens().model_dump() == {"total": 0, "trained": 0, "p50": 0, "p95": 0, "max": 0}
+    assert Census().tokens().model_dump() == {
+        "total": 0,
+        "trained": 0,
+        "p50": 0,
+        "p95": 0,
+        "max": 0,
+        "lengths": None,
+    }
+
+
+@given(st.lists(st.integers(1, 10**7), min_size=1))
+def test_each_row_is_in_one_of_a_few_equal_buckets_between_round_lengths(lengths: list[int]) -> None:
+    made = histogram(np.array(lengths, np.int64))
+    buckets = list(zip(made.edges, made.edges[1:], made.counts, strict=False))
+    assert len(made.edges) == len(made.counts) + 1 <= BUCKETS + 1
+    assert [sum(low <= length < high for length in lengths) for low, high, _ in buckets] == made.counts
+    assert sum(made.counts) == len(lengths)
+    (width,) = {high - low for low, high, _ in buckets}
+    assert str(width).rstrip("0") in {"1", "2", "5"}
 
 
 def test_duplicates_and_overlap() -> None:
