@@ -42,6 +42,7 @@ def variables(home: Path, addresses: Mapping[str, str]) -> dict[str, str]:
     if "zipkin" in addresses:
         found["OTEL_TRACES_EXPORTER"] = "zipkin"
         found["OTEL_EXPORTER_ZIPKIN_ENDPOINT"] = f"http://{addresses['zipkin']}/api/v2/spans"
+        found["LORABUS_TRACE_URL"] = f"http://{addresses['zipkin']}/zipkin/traces/{{trace_id}}"
     if "minio" in addresses:
         found |= _bucket(home, addresses["minio"])
     return found

@@ -1,5 +1,6 @@
-"""Why does a job wait? Looks at the home's trainer and at the queue, and says it in one line."""
+"""Why does a job wait? Looks at its last event, the home's trainer and the queue, and says it in one line."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -7,7 +8,11 @@ import aiohttp
 from deploy.native.process import is_alive
 from deploy.native.records import Running, last_lines, load_all, log_path
 from lorabus.api import Api
+from lorabus.events import Event
+from lorabus.telling import printable
+from schemas import waiting
 from schemas.events import State
+from schemas.events.job import JobQueued
 from services.common.errors import LorabusError
 
 PROBE = aiohttp.ClientTimeout(total=3)
@@ -15,8 +20,10 @@ COUNTED = 100
 WORKING = (State.STAGING, State.RUNNING)
 
 
-async def why_waiting(home: Path, api: Api) -> str:
-    """One line for somebody whose job has been waiting for some seconds."""
+async def why_waiting(home: Path, api: Api, last: Event) -> str:
+    """One line for somebody whose job has been waiting for some seconds since its last event."""
+    if isinstance(last.model, JobQueued) and (pause := waiting.pause(last.model, last.time, datetime.now(UTC))):
+        return printable(pause)
     trainer = load_all(home).get("trainer")
     if trainer is not None:
         trouble = await _trouble(home, trainer)
@@ -45,13 +52,9 @@ async def _trouble(home: Path, trainer: Running) -> str | None:
 async def _queue(api: Api) -> str:
     """How many jobs wait and how many are being worked on, as ingest counts them."""
     try:
-        waiting = await _count(api, State.PENDING)
-        working = sum([await _count(api, state) for state in WORKING])
+        return waiting.queue(await _count(api, State.PENDING), sum([await _count(api, state) for state in WORKING]))
     except LorabusError as error:
-        return f"waiting for a trainer ({error})"
-    if not working:
-        return f"waiting for a trainer: {waiting} jobs wait and none is being trained; is a trainer running?"
-    return f"waiting for a free trainer: {waiting} jobs wait, {working} are being trained"
+        return f"waits for a trainer ({error})"
 
 
 async def _count(api: Api, state: State) -> int:

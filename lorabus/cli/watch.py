@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 
 from lorabus.cli.display import Display, open_display
 from lorabus.cli.output import result
@@ -18,7 +19,7 @@ from schemas.events import State
 
 HINT_SECONDS = 8.0
 EXIT_CODES = {State.SUCCEEDED: DONE, State.CANCELLED: CANCELLED}
-Explain = Callable[[], Awaitable[str]]
+Explain = Callable[[Event], Awaitable[str]]
 
 
 def watch(job_id: str, *, from_start: bool, as_json: bool) -> int:
@@ -50,7 +51,7 @@ def ending_code(end: Event) -> int:
 async def _show(
     client: LorabusClient, job_id: str, display: Display, *, from_start: bool, since: Place | None
 ) -> Event:
-    waiting = Waiting(display, lambda: why_waiting(home_folder(), client.api))
+    waiting = Waiting(display, partial(why_waiting, home_folder(), client.api))
     async with waiting, aclosing(client.watch(job_id, since=since)) as events:
         async for event in events:
             waiting.saw(event)
@@ -66,7 +67,7 @@ class Waiting:
 
     def __init__(self, display: Display, explain: Explain, *, after: float = HINT_SECONDS) -> None:
         self._display, self._explain, self._after = display, explain, after
-        self._pending = False
+        self._pending: Event | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
@@ -79,14 +80,14 @@ class Waiting:
     def saw(self, event: Event) -> None:
         """Note what the job does now."""
         if event.model is not None:
-            self._pending = event.model.state is State.PENDING
+            self._pending = event if event.model.state is State.PENDING else None
 
     async def _run(self) -> None:
         told, pause = "", self._after
         while True:
             await asyncio.sleep(pause)
             if self._pending:
-                reason = await self._explain()
+                reason = await self._explain(self._pending)
                 if reason != told:
                     self._display.hint(reason)
                 told, pause = reason, min(pause * 2, 60.0)

@@ -40,6 +40,7 @@ def test_the_stack_brings_its_bucket_registry_and_traces(tmp_path: Path) -> None
     assert Path(found["LORABUS_S3_SECRET_KEY_FILE"]).read_text()
     assert found["LORABUS_INSECURE_REGISTRIES"] == "127.0.0.1:5"
     assert found["OTEL_TRACES_EXPORTER"] == "zipkin"
+    assert found["LORABUS_TRACE_URL"] == "http://127.0.0.1:4/zipkin/traces/{trace_id}"
     assert found["OTEL_EXPORTER_ZIPKIN_ENDPOINT"] == "http://127.0.0.1:4/api/v2/spans"
 
 
