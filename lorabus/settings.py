@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from lorabus.faults import BadUsage
 from services.common.settings import Settings
@@ -11,7 +11,7 @@ from services.common.settings import Settings
 class CallerSettings(Settings):
     """Where the servers are, and how the caller proves who it is."""
 
-    api_token_file: Path | None = None
+    api_token_file: Path | None = Field(default=None, description="A file with the bearer token for ingest.")
 
     def api_token(self) -> str | None:
         """Read the bearer token; None when none is needed."""

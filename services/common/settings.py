@@ -18,40 +18,55 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LORABUS_", extra="ignore", frozen=True, populate_by_name=True)
 
-    home: Path = Path(".lorabus")
+    home: Path = Field(
+        default=Path(".lorabus"),
+        description="Everything local: store, logs, scratch, models, secrets, volumes.",
+    )
     kafka: str = Field(default="127.0.0.1:9092", description="Bootstrap servers, separated by commas.")
-    kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    kafka_username: str | None = None
-    kafka_password_file: Path | None = None
-    kafka_ca_file: Path | None = None
+    kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        default="plaintext", description="How to speak to Kafka."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="How to log in, where `kafka_security` is a sasl one."
+    )
+    kafka_username: str | None = Field(default=None, description="Kafka's user.")
+    kafka_password_file: Path | None = Field(default=None, description="A file with the user's password.")
+    kafka_ca_file: Path | None = Field(default=None, description="CA of the brokers; default: the system's.")
 
-    store: str = ""
-    s3_endpoint: str | None = None
-    s3_region: str = "us-east-1"
-    s3_access_key: str | None = None
-    s3_secret_key: SecretStr | None = None
-    s3_secret_key_file: Path | None = None
-    s3_ca_file: Path | None = None
+    store: str = Field(default="", description="The object store: `file:///folder` or `s3://bucket/prefix`.")
+    s3_endpoint: str | None = Field(default=None, description="URL of an S3 that is not Amazon's.")
+    s3_region: str = Field(default="us-east-1", description="The bucket's region.")
+    s3_access_key: str | None = Field(default=None, description="Without one, access is anonymous.")
+    s3_secret_key: SecretStr | None = Field(default=None, description="Better in a file, where no process list has it.")
+    s3_secret_key_file: Path | None = Field(default=None, description="A file with the secret key.")
+    s3_ca_file: Path | None = Field(default=None, description="CA of the S3 endpoint; default: the system's.")
 
-    models: str = ""
-    secrets_dir: Path = Path()
-    configmaps_dir: Path = Path()
-    volumes_dir: Path = Path()
-    host_paths: Annotated[tuple[Path, ...], NoDecode] = ()
-    source_allow: Annotated[tuple[str, ...], NoDecode] = ()
-    insecure_registries: Annotated[tuple[str, ...], NoDecode] = ()
+    models: str = Field(default="", description="Base weights: a folder, or a URL for `models/` in the store.")
+    secrets_dir: Path = Field(default=Path(), description="`<secret>/.dockerconfigjson`, as Kubernetes mounts secrets.")
+    configmaps_dir: Path = Field(default=Path(), description="`<name>/training_config.yaml`, mounted likewise.")
+    volumes_dir: Path = Field(default=Path(), description="A `claimName` is the folder of that name in here.")
+    host_paths: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(), description="Roots, separated by commas, that a `hostPath` may lie in."
+    )
+    source_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="`host[:port]` entries, separated by commas, that may have a private address."
+    )
+    insecure_registries: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="`host:port` entries, separated by commas, that speak plain HTTP; they may be private."
+    )
     registry_ca_file: Path | None = Field(default=None, description="CA of registries; default: the system's.")
 
-    http_addr: str = "127.0.0.1:8080"
+    http_addr: str = Field(default="127.0.0.1:8080", description="Where ingest listens, and where the command asks.")
     health_addr: str = Field(
         default="127.0.0.1:0",
         description="Where trainer and publisher answer /healthz, /readyz, /metrics; port 0 takes a free one.",
     )
-    lease_seconds: float = Field(default=60.0, gt=0)
-    worker: str = Field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
-    log_format: Literal["json", "text"] = "json"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    lease_seconds: float = Field(default=60.0, gt=0, description="A silent trainer's job is taken over after this.")
+    worker: str = Field(
+        default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}", description="The process's name in events."
+    )
+    log_format: Literal["json", "text"] = Field(default="json", description="How log lines on stderr look.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="From where on to log.")
 
     @field_validator("host_paths", "source_allow", "insecure_registries", mode="before")
     @classmethod
