@@ -1,5 +1,6 @@
 """Puts ingest together: the one file that wires."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -16,12 +17,13 @@ from services.common.kafka.connection import unreachable
 from services.common.kafka.consume import Consumption
 from services.common.kafka.dead_letters import DeadLetters
 from services.common.kafka.producer import Producer, open_producer
+from services.common.kafka.work import Work
 from services.common.lifetime import Lifetime, background, run_service
 from services.common.object_store import ObjectStore, open_store, prove_create_if_absent
 from services.ingest import config_maps, handlers, secrets
 from services.ingest.accept import Acceptance
 from services.ingest.cancel import Cancellation
-from services.ingest.consumers import Consumers, watch_loop
+from services.ingest.consumers import Consumers
 from services.ingest.follow import Following
 from services.ingest.handlers import Membership
 from services.ingest.http import build_app
@@ -38,6 +40,8 @@ from services.ingest.tell import Teller
 
 log = structlog.get_logger()
 GROUP = "lorabus.ingest"
+AT_ONCE = 64
+DRAIN_SECONDS = 5.0
 
 
 def main() -> int:
@@ -67,16 +71,16 @@ async def running(settings: IngestSettings, lifetime: Lifetime) -> AsyncIterator
 async def ingest(settings: IngestSettings, lifetime: Lifetime) -> AsyncIterator[str]:
     """The running service; gives the address that HTTP is served at."""
     tokens = read_tokens(settings)
-    store = open_store(settings)
+    metrics = Metrics()
+    store = open_store(settings, metrics.edges.store_request)
     await prove_create_if_absent(store)
     async with AsyncExitStack() as stack:
         log_reader = await stack.enter_async_context(open_log_reader(settings))
         producer = await stack.enter_async_context(open_producer(settings, f"lorabus-ingest-{settings.worker}"))
         model = await stack.enter_async_context(open_read_model(settings.read_model_folder, await log_reader.look()))
-        metrics = Metrics()
         jobs = use_cases(settings, store, producer, model, metrics)
-        consumers = await stack.enter_async_context(consuming(settings, jobs, producer, log_reader, lifetime))
-        await stack.enter_async_context(background("event loop", watch_loop(metrics.woke_late), lifetime))
+        consumers = await stack.enter_async_context(consuming(settings, jobs, producer, log_reader, metrics, lifetime))
+        await stack.enter_async_context(background("event loop", metrics.edges.watch_loop(), lifetime))
         host, port = settings.http_host_and_port()
         app = build_app(
             jobs, consumers, metrics, tokens=tokens, loopback=is_loopback(host), trace_url=settings.trace_url
@@ -101,7 +105,12 @@ def use_cases(
 
 @asynccontextmanager
 async def consuming(
-    settings: IngestSettings, jobs: Jobs, producer: Producer, log_reader: LogReader, lifetime: Lifetime
+    settings: IngestSettings,
+    jobs: Jobs,
+    producer: Producer,
+    log_reader: LogReader,
+    metrics: Metrics,
+    lifetime: Lifetime,
 ) -> AsyncIterator[Consumers]:
     """Every subscription of ingest, running."""
     broker = build_broker(settings, f"lorabus-ingest-{settings.worker}")
@@ -112,10 +121,11 @@ async def consuming(
         read(topic=JOBS, title="jobs: read model"),
         read(topic=EVENTS, title="events: read model"),
     )
-    projector = Projector(producer, jobs.model.rows, following.catch_up_rows)
+    projector = Projector(producer, jobs.model.rows, following.catch_up_rows, metrics.ended)
+    asked, commanded = (Work(lifetime.fail, at_once=AT_ONCE, drain_seconds=DRAIN_SECONDS) for _ in range(2))
     memberships = {
-        REQUESTS.name: Membership(),
-        COMMANDS.name: Membership(),
+        REQUESTS.name: Membership(after=asked.on_partitions_assigned),
+        COMMANDS.name: Membership(after=commanded.on_partitions_assigned),
         EVENTS.name: Membership(projector.forget),
     }
     dead_letters = DeadLetters(
@@ -127,8 +137,8 @@ async def consuming(
     consumption = Consumption(dead_letters, lifetime.fail)
     subscribers = {}
     for topic, handler, role in (
-        (REQUESTS, handlers.on_requests(consumption, jobs.acceptance), "requests"),
-        (COMMANDS, handlers.on_commands(consumption, jobs.cancellation), "commands"),
+        (REQUESTS, handlers.on_requests(consumption, asked, jobs.acceptance), "requests"),
+        (COMMANDS, handlers.on_commands(consumption, commanded, jobs.cancellation), "commands"),
         (EVENTS, handlers.on_events(consumption, projector), "projector"),
     ):
         listener = memberships[topic.name]
@@ -144,4 +154,5 @@ async def consuming(
         async with background("read model", following.catch_up_with(await log_reader.look()), lifetime):
             yield Consumers(subscribers, memberships, following, dead_letters, jobs.acceptance.store)
     finally:
+        await asyncio.gather(asked.stop(), commanded.stop())
         await broker.stop()

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from faststream.kafka.message import KafkaMessage
 from pydantic import ValidationError
 
@@ -10,6 +10,7 @@ from schemas.events.job import JobCancel
 from schemas.topics import EVENTS, JOBS, full_type
 from services.common.kafka.consume import Consumption, Received
 from services.common.kafka.dead_letters import Unreadable
+from services.common.kafka.work import Work
 from services.ingest.accept import Acceptance
 from services.ingest.cancel import Cancellation
 from services.ingest.project import Projector
@@ -21,7 +22,7 @@ Handler = Callable[[KafkaMessage], Awaitable[None]]
 CANCEL = full_type("job.cancel")
 
 
-def on_requests(consumption: Consumption, acceptance: Acceptance) -> Handler:
+def on_requests(consumption: Consumption, work: Work, acceptance: Acceptance) -> Handler:
     """Accept each request; one that should never have been sent is also kept as a dead letter."""
 
     async def on_request(received: Received) -> None:
@@ -30,13 +31,16 @@ def on_requests(consumption: Consumption, acceptance: Acceptance) -> Handler:
         if request.fault is not None:
             raise Unreadable(": ".join(filter(None, (request.fault.path, request.fault.message))))
 
+    async def on_record(record: ConsumerRecord) -> None:
+        await consumption.alone(record, on_request, decode_request)
+
     async def handle(message: KafkaMessage) -> None:
-        await consumption.run(message, on_request, decoder=decode_request)
+        await work.take(message.raw_message, message.consumer, on_record)  # type: ignore[arg-type]
 
     return handle
 
 
-def on_commands(consumption: Consumption, cancellation: Cancellation) -> Handler:
+def on_commands(consumption: Consumption, work: Work, cancellation: Cancellation) -> Handler:
     """Cancel what is asked for."""
 
     async def on_command(received: Received) -> None:
@@ -49,8 +53,11 @@ def on_commands(consumption: Consumption, cancellation: Cancellation) -> Handler
         if await cancellation.cancel(command.job_id, command.requested_by) is None:
             raise Unreadable(f"there is no job {command.job_id[:200]!r}")
 
+    async def on_record(record: ConsumerRecord) -> None:
+        await consumption.alone(record, on_command)
+
     async def handle(message: KafkaMessage) -> None:
-        await consumption.run(message, on_command)
+        await work.take(message.raw_message, message.consumer, on_record)  # type: ignore[arg-type]
 
     return handle
 
@@ -85,19 +92,25 @@ def into_read_model(model: ReadModel, fail: Callable[[BaseException], None]) -> 
 
 
 class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Knows whether a consumer has its place in its group, and lets somebody finish before the place is lost."""
+    """Knows whether a consumer has its place in its group, and tells those whom the partitions concern."""
 
-    def __init__(self, before_loss: Callable[[], Awaitable[None]] | None = None) -> None:
-        """`before_loss` returns when nothing more is written for the partitions held so far."""
-        self._before_loss = before_loss
+    def __init__(
+        self,
+        before: Callable[[], Awaitable[None]] | None = None,
+        after: Callable[[list[TopicPartition]], Awaitable[None]] | None = None,
+    ) -> None:
+        """`before` returns when nothing more is written for the partitions held so far; `after` gets the new ones."""
+        self._before, self._after = before, after
         self.joined = False
 
     async def on_partitions_revoked(self, _: list[TopicPartition]) -> None:
         """The group is about to share its partitions out anew."""
         self.joined = False
-        if self._before_loss is not None:
-            await self._before_loss()
+        if self._before is not None:
+            await self._before()
 
-    async def on_partitions_assigned(self, _: list[TopicPartition]) -> None:
+    async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         """The group has shared them out; with more processes than partitions our share may be none."""
+        if self._after is not None:
+            await self._after(assigned)
         self.joined = True

@@ -18,14 +18,15 @@ from services.common.kafka.connection import unreachable
 from services.common.kafka.consume import Consumption
 from services.common.kafka.dead_letters import DeadLetters
 from services.common.kafka.producer import open_producer
-from services.common.lifetime import EXIT_FAILED, EXIT_UNREACHABLE, Lifetime, run_service
+from services.common.kafka.work import Work
+from services.common.lifetime import EXIT_FAILED, EXIT_UNREACHABLE, Lifetime, background, run_service
 from services.common.object_store import ObjectStore, open_store, prove_create_if_absent
 from services.publisher.handlers import adapters_handler
 from services.publisher.metrics import Metrics
+from services.publisher.packing import packing_of
 from services.publisher.place import place_of
 from services.publisher.publish import Publisher
 from services.publisher.settings import PublisherSettings
-from services.publisher.work import Work
 
 log = structlog.get_logger()
 GROUP = "lorabus-publisher"
@@ -74,10 +75,10 @@ def _use_case(settings: PublisherSettings, store: ObjectStore, send: Publish, me
     return Publisher(
         store,
         send,
-        place_of(settings, store),
+        place_of(settings, store, metrics.edges.registry_request),
         metrics,
         asyncio.Semaphore(settings.publish_at_once),
-        settings.layer_compression,
+        packing_of(settings),
         settings.publish_retry_seconds,
     )
 
@@ -85,18 +86,18 @@ def _use_case(settings: PublisherSettings, store: ObjectStore, send: Publish, me
 @asynccontextmanager
 async def publisher(settings: PublisherSettings, lifetime: Lifetime) -> AsyncIterator[str]:
     """The running publisher; gives the address of its health endpoints."""
-    store = open_store(settings)
-    await prove_create_if_absent(store)
     registry = CollectorRegistry()
     metrics = Metrics(registry)
+    store = open_store(settings, metrics.edges.store_request)
+    await prove_create_if_absent(store)
     client_id = f"lorabus-publisher-{settings.worker}"
     broker = build_broker(settings, client_id)
     work = Work(lifetime.fail, metrics.working.set)
     async with AsyncExitStack() as stack:
         producer = await stack.enter_async_context(open_producer(settings, client_id))
-        stack.push_async_callback(work.stop)
         use_case = _use_case(settings, store, producer.publish, metrics)
-        consumption = Consumption(DeadLetters(producer.publish, "publisher"), lifetime.fail)
+        dead_letters = DeadLetters(producer.publish, "publisher")
+        consumption = Consumption(dead_letters, lifetime.fail)
         subscriber = subscribe(
             broker,
             ADAPTERS,
@@ -109,11 +110,17 @@ async def publisher(settings: PublisherSettings, lifetime: Lifetime) -> AsyncIte
         async def readiness() -> dict[str, str]:
             return await missing_parts(settings, store, subscriber, ADAPTERS)
 
-        address = await stack.enter_async_context(serve_health(settings.health_addr, registry, readiness))
+        async def look() -> None:
+            await metrics.edges.look({ADAPTERS.name: subscriber}, dead_letters)
+
+        health = serve_health(settings.health_addr, registry, readiness, look)
+        address = await stack.enter_async_context(health)
         try:
             await broker.start()
         except KafkaConnectionError as error:
             raise unreachable(settings, error) from error
         stack.push_async_callback(broker.stop)
+        stack.push_async_callback(work.stop)
+        await stack.enter_async_context(background("event loop", metrics.edges.watch_loop(), lifetime))
         log.info("listening", address=address, worker=settings.worker)
         yield address

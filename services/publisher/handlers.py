@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from schemas.events.training import AdapterTrained
 from schemas.identity import is_job_id
 from services.common.kafka.consume import PASSING, Consumption, Received
-from services.common.kafka.dead_letters import DeadLetters, Unreadable
+from services.common.kafka.dead_letters import Unreadable
+from services.common.kafka.work import Work
 from services.publisher.publish import Publisher
-from services.publisher.work import Work
 
 log = structlog.get_logger()
 
@@ -23,17 +23,15 @@ def adapters_handler(
 ) -> Callable[[KafkaMessage], Awaitable[None]]:
     """Build the handler of the adapters topic."""
 
+    async def on_adapter(received: Received) -> None:
+        adapter = _read(received)
+        await _publish(publisher, adapter.job_id, adapter.attempt)
+
+    async def on_record(record: ConsumerRecord) -> None:
+        await consumption.alone(record, on_adapter)
+
     async def on_adapters(message: KafkaMessage) -> None:
-        records = {(record.partition, record.offset): record for record in message.raw_message}
-        work.saw(records.values())
-
-        async def on_record(received: Received) -> None:
-            adapter = _read(received)
-            record = records[received.partition, received.offset]
-            work.begin(record, message.consumer, lambda: _publish(publisher, adapter, record, consumption.dead_letters))  # type: ignore[arg-type]
-
-        await consumption.run(message, on_record, commit=False)
-        await work.skip(records.values(), message.consumer)  # type: ignore[arg-type]
+        await work.take(message.raw_message, message.consumer, on_record)  # type: ignore[arg-type]
 
     return on_adapters
 
@@ -48,17 +46,14 @@ def _read(received: Received) -> AdapterTrained:
     return adapter
 
 
-async def _publish(
-    publisher: Publisher, adapter: AdapterTrained, record: ConsumerRecord, dead_letters: DeadLetters
-) -> None:
+async def _publish(publisher: Publisher, job_id: str, attempt: int) -> None:
     """Until the store and Kafka let it be finished; what nobody can finish ends as a dead letter or a failed job."""
-    job_id, attempt = adapter.job_id, adapter.attempt
     async for one in stamina.retry_context(on=PASSING, attempts=None, timeout=None, wait_max=30):
         with one:
             try:
                 await publisher.publish(job_id, attempt)
-            except Unreadable as error:
-                await dead_letters.add(record, str(error))
+            except Unreadable:
+                raise
             except PASSING as error:
                 log.warning("publishing waits for the store or Kafka", job_id=job_id, error=str(error))
                 raise

@@ -1,8 +1,7 @@
-"""Handle every record of a batch, dead-letter what cannot be read, then commit exactly what was handled.
+"""Handle records and dead-letter what cannot be read; batch by batch here, side by side with `kafka.work`.
 
-Records of one key keep their order; different keys are handled side by side. A fault of the world (store,
-broker) is waited out in place with backoff: nothing of the batch is committed until all of it is done, and a
-consumer that cannot go on ends its process rather than skip a record.
+Records of one key keep their order. A fault of the world (store, broker) is waited out in place with backoff:
+nothing is committed before it is done, and a consumer that cannot go on ends its process rather than skip a record.
 """
 
 import asyncio
@@ -66,6 +65,11 @@ class Consumption:
         For those who do something once a batch; `handle` sees the records in the order of their partitions.
         """
         await self._finish(message, self._together(message.raw_message, handle), commit=True)
+
+    async def alone(self, record: ConsumerRecord, handle: Handle, decoder: Decode = decode_record) -> None:
+        """Work through one record, for `services.common.kafka.work`, which commits it. `handle` as in `run`."""
+        dead = await self._one(record, handle, decoder)
+        self.dead_letters.count(handled=1, dead=int(dead))
 
     async def _finish(
         self, message: KafkaMessage, work: Awaitable[int] | Awaitable[list[int]], *, commit: bool
