@@ -17,8 +17,13 @@ Readiness = Callable[[], Awaitable[dict[str, str]]]
 
 
 @asynccontextmanager
-async def serve_health(address: str, registry: CollectorRegistry, readiness: Readiness) -> AsyncIterator[str]:
-    """Serve at `host:port` (port 0 takes a free one) and give the address in use."""
+async def serve_health(
+    address: str, registry: CollectorRegistry, readiness: Readiness, look: Callable[[], Awaitable[None]]
+) -> AsyncIterator[str]:
+    """Serve at `host:port` (port 0 takes a free one) and give the address in use.
+
+    `look` is awaited before metrics are shown: it looks up what is not counted as it happens.
+    """
     app = web.Application()
 
     async def healthz(_: web.Request) -> web.Response:
@@ -31,6 +36,7 @@ async def serve_health(address: str, registry: CollectorRegistry, readiness: Rea
         )
 
     async def metrics(_: web.Request) -> web.Response:
+        await look()
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])

@@ -85,9 +85,9 @@ def _health_router(model: ReadModel, process: Process, metrics: Metrics) -> APIR
     @router.get("/metrics", response_class=Response)
     async def show_metrics() -> Response:
         """Give the metrics in Prometheus's text format."""
-        scrape = metrics.scrape
-        scrape.jobs, scrape.lag, scrape.now = await model.counts(), await process.lag(), datetime.now(UTC)
-        scrape.dead_letters = process.dead_letters.total
+        scrape, edges = metrics.scrape, metrics.edges.scrape
+        scrape.jobs, scrape.now = await model.counts(), datetime.now(UTC)
+        edges.lag, edges.dead_letters = await process.lag(), process.dead_letters.total
         return Response(generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return router

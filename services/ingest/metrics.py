@@ -5,8 +5,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from schemas.failures import Reason
+from schemas.jobs import JobRow
+from services.common.metrics import EdgeMetrics
+
+REJECTED = "Rejected"
+_REASONS = frozenset({*Reason, REJECTED})
 
 
 class Metrics:
@@ -15,6 +22,7 @@ class Metrics:
     def __init__(self) -> None:
         """Make all of them."""
         self.registry = CollectorRegistry()
+        self.edges = EdgeMetrics(self.registry)
         self.scrape = Scrape()
         self.registry.register(self.scrape)
         self._requests = Counter(
@@ -29,11 +37,18 @@ class Metrics:
             registry=self.registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
         )
-        self._loop_delay = Histogram(
-            "lorabus_ingest_event_loop_delay_seconds",
-            "How late the event loop wakes a sleeper.",
+        self._ended = Counter(
+            "lorabus_jobs_ended",
+            "Jobs whose end this process wrote down, by state; a failed one with its reason.",
+            ["state", "reason"],
             registry=self.registry,
-            buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1),
+        )
+        self._job_seconds = Histogram(
+            "lorabus_job_duration_seconds",
+            "From a job's first event to its last, by the state it ended in.",
+            ["state"],
+            registry=self.registry,
+            buckets=(1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 72 * 3600),
         )
 
     def answered(self, outcome: str, seconds: float) -> None:
@@ -41,9 +56,12 @@ class Metrics:
         self._requests.labels(outcome).inc()
         self._accept_seconds.observe(seconds)
 
-    def woke_late(self, seconds: float) -> None:
-        """Note how long after its time a sleeper of the event loop woke."""
-        self._loop_delay.observe(seconds)
+    def ended(self, row: JobRow) -> None:
+        """Note a job's end. What events say is anybody's word: only reasons that we know become labels."""
+        reason = row.failure.reason if row.failure else ""
+        self._ended.labels(row.state.value, reason if not reason or reason in _REASONS else "other").inc()
+        seconds = (row.updated_at - row.created_at).total_seconds()
+        self._job_seconds.labels(row.state.value).observe(max(0.0, seconds))
 
 
 @dataclass(eq=False)
@@ -52,9 +70,6 @@ class Scrape(Collector):
 
     jobs: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Number of jobs and creation time of the oldest one, by state."""
-    lag: dict[str, int] = field(default_factory=dict)
-    """Records of each topic that were written and not yet read."""
-    dead_letters: int = 0
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def collect(self) -> Iterable[Metric]:
@@ -66,9 +81,4 @@ class Scrape(Collector):
         for state, (count, created_at) in self.jobs.items():
             number.add_metric([state], count)
             oldest.add_metric([state], (self.now - datetime.fromisoformat(created_at)).total_seconds())
-        lag = GaugeMetricFamily("lorabus_ingest_consumer_lag", "Records that wait to be read.", labels=["topic"])
-        for topic, records in self.lag.items():
-            lag.add_metric([topic], records)
-        dead = CounterMetricFamily("lorabus_ingest_dead_letters", "Records that nobody could read.")
-        dead.add_metric([], self.dead_letters)
-        return (number, oldest, lag, dead)
+        return (number, oldest)

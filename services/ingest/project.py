@@ -18,15 +18,17 @@ from services.ingest.events import row_envelope
 
 RowsOf = Callable[[Sequence[str]], Awaitable[dict[str, JobRow]]]
 CatchUp = Callable[[Collection[int]], Awaitable[None]]
+OnEnd = Callable[[JobRow], None]
 MAX_ROWS = 20_000
 
 
 class Projector:
     """Folds batches of events. A repeated batch changes nothing, for a row knows what it has seen."""
 
-    def __init__(self, producer: Producer, rows_of: RowsOf, catch_up: CatchUp) -> None:
-        """`catch_up(partitions)` returns once the read model has every row of theirs."""
+    def __init__(self, producer: Producer, rows_of: RowsOf, catch_up: CatchUp, on_end: OnEnd = lambda _: None) -> None:
+        """`catch_up(partitions)` returns once the read model has every row of theirs; `on_end` hears of ended jobs."""
         self._producer, self._rows_of, self._catch_up = producer, rows_of, catch_up
+        self._on_end = on_end
         self._rows: dict[str, JobRow] = {}
         self._owned: set[int] = set()
         self._working = asyncio.Lock()
@@ -39,6 +41,9 @@ class Projector:
             changed, unusable = fold_batch(batch, known)
             await self._write(changed)
             self._rows |= changed
+            for row in changed.values():
+                if row.state.terminal:  # A row that has ended changes no more.
+                    self._on_end(row)
             return unusable
 
     async def forget(self) -> None:

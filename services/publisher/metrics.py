@@ -2,11 +2,14 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from services.common.metrics import EdgeMetrics
+
 
 class Metrics:
     """Handed to whoever counts."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.edges = EdgeMetrics(registry)
         self.ended = Counter(
             "lorabus_publisher_jobs_total",
             "Jobs that the publisher ended, by final state.",

@@ -12,6 +12,7 @@ from services.common.registry.docker_config import Credential
 from services.common.registry.errors import NotAuthorized, RegistryError, RegistryRefused
 from services.common.registry.repository import open_repository
 from services.common.registry.secrets import read_secret
+from services.common.registry.transport import Note
 from services.publisher.destinations import Destination, Parcel
 from services.publisher.layout import VolumeDestination
 from services.publisher.plan import RegistryTarget, VolumeTarget, target
@@ -21,8 +22,11 @@ from services.publisher.settings import PublisherSettings
 Place = Callable[[SpecRecord, Parcel, str], AbstractAsyncContextManager[Destination]]
 
 
-def place_of(settings: PublisherSettings, store: ObjectStore) -> Place:
-    """Give the function that opens a job's destination; registry errors leave it as the job's errors."""
+def place_of(settings: PublisherSettings, store: ObjectStore, note: Note = lambda *_: None) -> Place:
+    """Give the function that opens a job's destination; registry errors leave it as the job's errors.
+
+    `note` is told of each request to a registry.
+    """
 
     @asynccontextmanager
     async def place(record: SpecRecord, parcel: Parcel, traceparent: str) -> AsyncIterator[Destination]:
@@ -40,6 +44,7 @@ def place_of(settings: PublisherSettings, store: ObjectStore) -> Place:
                 allow=(*settings.source_allow, *settings.insecure_registries),
                 also_pull=_neighbours(parcel, where.reference),
                 silence_seconds=settings.registry_silence_seconds,
+                note=note,
             ) as repository:
                 yield RegistryDestination(repository, where.tags, traceparent)
         except RegistryError as error:

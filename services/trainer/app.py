@@ -54,15 +54,16 @@ def main() -> int:
 @asynccontextmanager
 async def trainer(settings: TrainerSettings, pool: TrainerPool, lifetime: Lifetime) -> AsyncIterator[None]:
     """The running trainer."""
-    store = open_store(settings)
-    await prove_create_if_absent(store)
     metrics = Metrics()
+    store = open_store(settings, metrics.edges.store_request)
+    await prove_create_if_absent(store)
     broker = build_broker(settings, f"lorabus-trainer-{settings.worker}")
     async with AsyncExitStack() as stack:
         producer = await stack.enter_async_context(open_producer(settings, f"lorabus-trainer-{settings.worker}"))
         parts = Parts(store, producer.publish, pool, settings, metrics, now)
         worker = Worker(parts, JobTable(random.Random()), lifetime)  # noqa: S311 - spreads load, guards nothing.
-        consumption = Consumption(DeadLetters(producer.publish, "trainer"), lifetime.fail)
+        dead_letters = DeadLetters(producer.publish, "trainer")
+        consumption = Consumption(dead_letters, lifetime.fail)
         subscriber = subscribe(
             broker, JOBS, jobs_handler(consumption, worker.on_row), group=None, title="jobs: the trainers' queue"
         )
@@ -70,7 +71,11 @@ async def trainer(settings: TrainerSettings, pool: TrainerPool, lifetime: Lifeti
         async def readiness() -> dict[str, str]:
             return await missing_parts(settings, store, subscriber, JOBS)
 
-        address = await stack.enter_async_context(serve_health(settings.health_addr, metrics.registry, readiness))
+        async def look() -> None:
+            await metrics.edges.look({JOBS.name: subscriber}, dead_letters)
+
+        health = serve_health(settings.health_addr, metrics.registry, readiness, look)
+        address = await stack.enter_async_context(health)
         try:
             await broker.start()
         except KafkaConnectionError as error:
@@ -80,6 +85,7 @@ async def trainer(settings: TrainerSettings, pool: TrainerPool, lifetime: Lifeti
         await stack.enter_async_context(
             background("worker", worker.loop(), lifetime, drain_seconds=settings.grace_seconds + 5)
         )
+        await stack.enter_async_context(background("event loop", metrics.edges.watch_loop(), lifetime))
         await stack.enter_async_context(background("sweep", _sweep(store), lifetime))
         yield
 

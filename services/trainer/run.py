@@ -101,7 +101,15 @@ async def _work(
 
 async def _stage(parts: Parts, record: SpecRecord, journal: Journal, trace: str) -> StagedDataset:
     with telemetry.span("dataset.stage", trace, {"lorabus.job.id": record.job_id}):
-        dataset = await stage(record.spec, parts.store, parts.settings, on_progress=_staging_events(journal))
+        with parts.metrics.stage_seconds.time():
+            on_progress = _staging_events(journal, parts.metrics)
+            dataset = await stage(
+                record.spec,
+                parts.store,
+                parts.settings,
+                on_progress=on_progress,
+                note=parts.metrics.edges.registry_request,
+            )
         telemetry.set_attributes({"lorabus.dataset.digest": dataset.digest, "lorabus.dataset.reused": dataset.reused})
     files = [StagedFile(name=file.name, digest=file.digest, size=file.size) for file in dataset.files]
     await journal.emit(DatasetStaged, digest=dataset.digest, files=files, reused=dataset.reused)
@@ -189,6 +197,7 @@ async def _conclude(
     interrupted: str | None,
 ) -> None:
     if interrupted == "lost":
+        parts.metrics.leases_lost.inc()
         log.warning("lease lost, job left alone", job_id=lease.job_id, attempt=lease.attempt)
         return
     if interrupted == "cancelled":
@@ -239,13 +248,14 @@ def _as_world_error(error: BaseException, lease: Lease) -> JobError:
     return WorldError(Reason.INTERNAL, f"{type(error).__name__}: {error}"[:500])
 
 
-def _staging_events(journal: Journal) -> Callable[[int, int | None], Awaitable[None]]:
+def _staging_events(journal: Journal, metrics: Metrics) -> Callable[[int, int | None], Awaitable[None]]:
     told: tuple[int, int | None] | None = None
 
     async def on_progress(done: int, total: int | None) -> None:
         nonlocal told
         if told == (done, total):
             return
+        metrics.staged(done - (told[0] if told else 0))
         told = (done, total)
         await journal.emit(DatasetStaging, bytes=done, total_bytes=total)
 

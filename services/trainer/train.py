@@ -78,12 +78,15 @@ class _Teller:
         self._uploads: asyncio.Queue[CheckpointReady | None] = asyncio.Queue()
         self._uploading = asyncio.create_task(self._upload())
         self._stepped = False
-        self._tokens = 0
+        self._step = self._tokens = 0
+        self._measured_at = monotonic()
 
     async def on_message(self, message: ChildMessage) -> None:
         emit = self._training.journal.emit
         match message:
             case Started():
+                self._step, self._measured_at = message.resumed_from_step or 0, monotonic()
+                self._training.metrics.moved()
                 await emit(TrainingStarted, **message.model_dump(exclude={"kind", "resumed_from_step"}))
             case Progress():
                 self._measure(message)
@@ -104,11 +107,11 @@ class _Teller:
     def _measure(self, progress: Progress) -> None:
         metrics = self._training.metrics
         if not self._stepped:
-            metrics.start_seconds.observe(monotonic() - self._training.claimed_at)
-        self._stepped = True
+            metrics.first_step(monotonic() - self._training.claimed_at)
         metrics.tokens_per_second.set(progress.tokens_per_second or 0)
-        metrics.trained_tokens.inc(max(0, progress.tokens - self._tokens))
-        self._tokens = progress.tokens
+        metrics.stepped(progress.step - self._step, monotonic() - self._measured_at, progress.tokens - self._tokens)
+        self._stepped, self._measured_at = True, monotonic()
+        self._step, self._tokens = progress.step, progress.tokens
 
     async def _upload(self) -> None:
         while (ready := await self._uploads.get()) is not None:
@@ -124,6 +127,7 @@ class _Teller:
             stored = await save_checkpoint(
                 training.store, training.plan.job_id, ready.step, folder, training.plan.digest
             )
+            training.metrics.checkpointed(stored.size)
             await training.journal.emit(CheckpointSaved, step=stored.step, digest=stored.digest, bytes=stored.size)
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 

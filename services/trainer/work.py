@@ -76,6 +76,8 @@ class Worker:
             self._defer(row.job_id)
             return None
         self._parts.metrics.claimed(outcome)
+        if free.attempt == 1:
+            self._parts.metrics.waited((self._parts.clock() - row.created_at).total_seconds())
         self._watch.forget(row.job_id)
         log.info("claimed", job_id=row.job_id, attempt=free.attempt, how=outcome)
         return Lease(store, row.job_id, free.attempt, settings.worker, settings.lease_seconds, self._clock)
@@ -92,11 +94,10 @@ class Worker:
     async def _work_on(self, lease: Lease) -> None:
         self._lease = lease
         keeping = asyncio.create_task(lease.keep())
-        self._parts.metrics.busy.set(1)
         try:
-            await run_job(self._parts, lease, self._lifetime.stopping)
+            with self._parts.metrics.working():
+                await run_job(self._parts, lease, self._lifetime.stopping)
         finally:
-            self._parts.metrics.busy.set(0)
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
             self._lease = None

@@ -60,6 +60,7 @@ async def _opened(
             ca_file=settings.registry_ca_file,
             allow=(*settings.source_allow, *settings.insecure_registries),
             silence_seconds=settings.source_silence,
+            note=transfer.note,
         ) as repository:
             try:
                 manifest, digest = await repository.image(reference.digest or reference.tag or "latest")

@@ -12,6 +12,7 @@ from schemas.failures import Reason
 from schemas.workspace import ResolvedSpec, VolumeSource
 from services.common.errors import JobError, UserError, WorldError
 from services.common.object_store import ObjectStore
+from services.common.registry.transport import Note
 from services.trainer.stage.files import SourceRecord, StagedDataset, assemble
 from services.trainer.stage.http import open_session
 from services.trainer.stage.images import stage_image
@@ -33,9 +34,13 @@ async def stage(
     *,
     on_progress: OnProgress,
     resolver: AbstractResolver | None = None,
+    note: Note = lambda *_: None,
 ) -> StagedDataset:
-    """Give the staged files in the order of the input. `resolver` replaces the system's name lookup."""
-    transfer = Transfer(store, settings, Budget(settings), Progress(on_progress))
+    """Give the staged files in the order of the input.
+
+    `resolver` replaces the system's name lookup; `note` is told of each request to a registry.
+    """
+    transfer = Transfer(store, settings, Budget(settings), Progress(on_progress), note)
     try:
         async with asyncio.timeout(settings.source_seconds):
             parts = await _stage(spec, transfer, resolver)

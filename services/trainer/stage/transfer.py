@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from schemas import store_keys
 from schemas.events.dataset import StagedFile
 from services.common.object_store import ObjectStore, as_json
+from services.common.registry.transport import Note
 from services.trainer.stage.blobs import find_blob, store_blob
 from services.trainer.stage.files import BlobRecord, FilesRecord, SourceRecord, StoredFile
 from services.trainer.stage.limits import Budget
@@ -32,6 +33,7 @@ class Transfer:
     settings: StagingSettings
     budget: Budget
     progress: Progress
+    note: Note = lambda *_: None
 
     async def known(self, source: str) -> tuple[SourceRecord, BlobRecord] | None:
         """What the source gave the last time, if the store still has it."""
