@@ -12,8 +12,8 @@ from deploy.native.go_tools import BuildError, tool
 from deploy.native.java import FetchError
 from deploy.native.versions import GO_TOOLS
 
-# The long build is last: who watches sees that everything else works.
-FOR_TESTS = ("kafka", "zipkin", "toxiproxy", "crane", "oras", "registry", "minio")
+# The long builds are last: who watches sees that everything else works.
+FOR_TESTS = ("kafka", "zipkin", "toxiproxy", "oci-conformance", "crane", "oras", "registry", "minio", "cosign")
 JAVA_PROGRAMS = {"kafka": kafka.program, "zipkin": zipkin.program}
 
 

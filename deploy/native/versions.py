@@ -35,6 +35,9 @@ GO_TOOLS: Mapping[str, GoTool] = MappingProxyType(
         "oras": GoTool("oras.land/oras/cmd/oras", "v1.3.6", 20),
         "toxiproxy": GoTool("github.com/Shopify/toxiproxy/v2/cmd/server", "v2.5.0", 10),
         "cosign": GoTool("github.com/sigstore/cosign/v3/cmd/cosign", "v3.1.3", 330),
+        "oci-conformance": GoTool(
+            "github.com/opencontainers/distribution-spec/conformance", "v0.0.0-20260831232431-97274622c111", 10
+        ),
         "helm": GoTool("helm.sh/helm/v3/cmd/helm", "v3.22.0", 120),
     }
 )

@@ -10,21 +10,22 @@ from services.publisher.card import model_card
 from services.publisher.destinations import Parcel
 from services.publisher.layers import Compression, Entry, StoredFile
 from services.publisher.manifest import Image, build_image
+from services.publisher.packing import Packing
 from services.publisher.plan import annotations, info_files, layer_files
-from services.publisher.provenance import referrers
 from services.publisher.records import LayerRecord, document_key, layer_key
+from services.publisher.referrers import referrers
 from services.publisher.sources import LayerSource
 
 
-async def make_parcel(
-    store: ObjectStore, record: SpecRecord, manifest: AdapterManifest, compression: Compression
-) -> Parcel:
+async def make_parcel(store: ObjectStore, record: SpecRecord, manifest: AdapterManifest, packing: Packing) -> Parcel:
     """Gather what the image is made of; no large file is read yet."""
+    compression = packing.compression
     files = layer_files(manifest)
     info = info_files(manifest, await _card(store, record, manifest))
     layers = (await _layer("adapter", store, files, compression), await _layer("info", store, info, compression))
     notes = annotations(record.spec, manifest)
-    return Parcel(layers, (*files, *info), partial(_assemble, layers, notes), partial(referrers, record, manifest))
+    told = partial(referrers, record, manifest, packing.signer)
+    return Parcel(layers, (*files, *info), partial(_assemble, layers, notes), told)
 
 
 async def remember(store: ObjectStore, parcel: Parcel, reference: str) -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from services.publisher.layers import StoredFile
 from services.publisher.manifest import Image
-from services.publisher.provenance import Referrer
+from services.publisher.referrers import Referrer
 from services.publisher.sources import LayerSource
 
 OnBytes = Callable[[str, int], None]

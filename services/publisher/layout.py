@@ -23,7 +23,7 @@ from services.common.telemetry import span
 from services.publisher.destinations import BeforeTag, OnBytes, Parcel
 from services.publisher.manifest import Image
 from services.publisher.plan import VolumeTarget
-from services.publisher.provenance import NOTHING, Referrer
+from services.publisher.referrers import NOTHING, Referrer
 
 TAG = "latest"
 OnDone = Callable[[int], None]

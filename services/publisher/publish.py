@@ -28,9 +28,9 @@ from services.common.object_store import ObjectStore
 from services.common.telemetry import span
 from services.publisher.assemble import make_parcel, remember
 from services.publisher.destinations import BeforeTag, Parcel
-from services.publisher.layers import Compression
 from services.publisher.manifest import Image
 from services.publisher.metrics import Metrics
+from services.publisher.packing import Packing
 from services.publisher.place import Place
 from services.publisher.progress import Progress, told
 
@@ -52,7 +52,7 @@ class Publisher:
     metrics: Metrics
     slots: asyncio.Semaphore
     """Pushes at once; one that waits for a registry to come back holds none."""
-    compression: Compression = "gzip"
+    packing: Packing
     retry_seconds: float = 900.0
 
     async def publish(self, job_id: str, attempt: int) -> ResultRecord | None:
@@ -76,7 +76,7 @@ class Publisher:
         For a job that failed because its registry was away, or an image that somebody has deleted.
         """
         record, manifest = await self._read(job_id)
-        parcel = await make_parcel(self.store, record, manifest, self.compression)
+        parcel = await make_parcel(self.store, record, manifest, self.packing)
         with span("image.push", record.traceparent, {"lorabus.job.id": job_id, "lorabus.again": True}) as traceparent:
             return await self._push(record, parcel, Progress(0), traceparent, _never)
 
@@ -127,7 +127,7 @@ class Publisher:
                 raise Cancelled(record.job_id)
 
         await check_cancel()
-        parcel = await make_parcel(self.store, record, manifest, self.compression)
+        parcel = await make_parcel(self.store, record, manifest, self.packing)
         progress = Progress(sum(file.entry.size for file in parcel.files))
         with span("image.push", record.traceparent, {"lorabus.job.id": record.job_id}) as traceparent:
             async with told(journal, progress):

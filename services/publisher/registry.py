@@ -11,7 +11,7 @@ from services.common.registry.upload import Source, push_blob
 from services.common.telemetry import span
 from services.publisher.destinations import BeforeTag, OnBytes, Parcel
 from services.publisher.manifest import Image
-from services.publisher.provenance import NOTHING, Referrer
+from services.publisher.referrers import NOTHING, Referrer
 from services.publisher.sources import BytesSource, LayerSource
 
 

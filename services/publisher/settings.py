@@ -1,5 +1,6 @@
 """What a publisher can be told, beside what every service shares."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -17,4 +18,9 @@ class PublisherSettings(Settings):
     layer_compression: Literal["none", "gzip", "zstd"] = Field(
         default="gzip", description="gzip is what KAITO writes; here it stores, because weights do not compress."
     )
+    signing_key_file: Path | None = Field(
+        default=None,
+        description="Key that images and their provenance are signed with, as `cosign generate-key-pair` makes it.",
+    )
+    signing_key_password_file: Path | None = Field(default=None, description="The key's password.")
     registry_silence_seconds: float = Field(default=60.0, gt=0, description="Longest silence of a registry.")

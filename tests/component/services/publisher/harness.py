@@ -11,6 +11,7 @@ from schemas.envelope import Envelope, decode
 from schemas.topics import short_type
 from services.common.object_store import ObjectStore, open_store
 from services.publisher.metrics import Metrics
+from services.publisher.packing import packing_of
 from services.publisher.place import place_of
 from services.publisher.publish import Publisher
 from services.publisher.settings import PublisherSettings
@@ -32,7 +33,7 @@ class Bench:
             place_of(self.settings, self.store),
             Metrics(CollectorRegistry()),
             asyncio.Semaphore(2),
-            self.settings.layer_compression,
+            packing_of(self.settings),
             self.settings.publish_retry_seconds,
         )
 
