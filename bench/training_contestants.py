@@ -14,6 +14,7 @@ from schemas.presets import Preset, find_preset
 from schemas.workspace import InputSpec, ModelRef, OutputSpec, ResolvedSpec
 from services.trainer.children.messages import ChildMessage, Progress
 from services.trainer.children.pool import TrainerPool
+from services.trainer.dataset.packs import PACKS, write_packs
 from services.trainer.dataset.tokens import TRAIN, Tokens
 from services.trainer.planning.hardware import Hardware
 from services.trainer.planning.memory import model_facts
@@ -177,6 +178,8 @@ def _plan(folder: Path, threads: int, *, packing: bool) -> TrainPlan:
             },
         }
     )
+    packs = pack(tokens.lengths, PACK)
+    write_packs(packs, folder / "tokens" / PACKS)
     facts = DataFacts(
         digest="bench",
         rows=len(tokens),
@@ -184,7 +187,7 @@ def _plan(folder: Path, threads: int, *, packing: bool) -> TrainPlan:
         tokens=int(tokens.lengths.sum()),
         trained_tokens=int(tokens.trained().sum()),
         longest=int(tokens.lengths.max()),
-        packs=len(pack(tokens.lengths, PACK)),
+        packs=len(packs),
     )
     spec = ResolvedSpec(
         namespace="bench",

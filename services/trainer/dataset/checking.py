@@ -14,6 +14,7 @@ from services.common.errors import UserError
 from services.trainer.dataset.census import Census, Numbers, fingerprint, split
 from services.trainer.dataset.formats import find_format
 from services.trainer.dataset.lines import Found
+from services.trainer.dataset.packs import PACKS, write_packs
 from services.trainer.dataset.problems import Code, Fault, Problems
 from services.trainer.dataset.reading import read_rows
 from services.trainer.dataset.request import CheckFailed, CheckRequest, CheckResult, DataFile, Rules
@@ -43,7 +44,7 @@ class Encoder(Protocol):
 
 
 def check(request: CheckRequest, encoder: Encoder) -> CheckResult | CheckFailed:
-    """Writes `train.arrow` and, when there is something to evaluate with, `eval.arrow`."""
+    """Writes `train.arrow`, `packs.arrow` when rows are packed, and `eval.arrow` when some are kept for that."""
     return _Check(request, encoder).run()
 
 
@@ -154,6 +155,9 @@ class _Check:
         tokens = Tokens(everything)
         train_tokens, train_trained_tokens = self._census.sums(train)
         files = {TRAIN: _write(tokens, train, self._request.out / TRAIN)}
+        packs = pack(self._census.lengths[train], self._rules.max_length) if self._rules.packing else None
+        if packs is not None:
+            files[PACKS] = write_packs(packs, self._request.out / PACKS)
         if len(evaluation):
             files[EVAL] = _write(tokens, evaluation, self._request.out / EVAL)
         return CheckResult(
@@ -169,7 +173,7 @@ class _Check:
             dropped=self._problems.count,
             duplicates=self._census.duplicates(),
             overlap=self._census.overlap(train, evaluation),
-            packs=len(pack(self._census.lengths[train], self._rules.max_length)) if self._rules.packing else None,
+            packs=None if packs is None else len(packs),
             preview=[self._preview(tokens, number) for number in train[:PREVIEW_ROWS]],
             files=files,
         )

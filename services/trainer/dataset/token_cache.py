@@ -1,4 +1,4 @@
-"""Tokenised datasets in the store, under a key of everything that they depend on: made once, found by every job.
+"""Tokenised, packed datasets in the store, under a key of all that they depend on: made once, found by every job.
 
 The facts are written last: a folder without them is not there.
 """
@@ -14,7 +14,7 @@ from services.common.object_store import ObjectStore, as_json
 from services.trainer.dataset.request import CheckResult, Rules
 
 # Raise it whenever the same rows and rules give other tokens than before.
-VERSION = 1
+VERSION = 2
 _FACTS = "facts.json"
 _TOKENIZER_FILES = (
     "tokenizer.json",

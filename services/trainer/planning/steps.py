@@ -17,7 +17,7 @@ Numbers = npt.NDArray[np.int64]
 class Schedule:
     """Units are rows, or packs of rows. `sampling` is TRL's word for their order."""
 
-    units: tuple[tuple[int, ...], ...] | None
+    units: Sequence[Sequence[int]] | None
     lengths: Numbers
     per_step: int
     seed: int

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from services.trainer.children.channel import Channel, Silence
 from services.trainer.children.messages import Evaluated
+from services.trainer.dataset.packs import PACKS, read_packs
 from services.trainer.dataset.tokens import EVAL, Tokens
-from services.trainer.planning.packing import pack
 from services.trainer.planning.plan import TrainPlan
 from services.trainer.planning.steps import Schedule
 from services.trainer.training import checkpoint
@@ -35,7 +35,7 @@ class Training:
         """All steps; raises `StopNow` when the parent does not want the rest."""
         plan, watcher = self._plan, self._watcher
         lengths = self._tokens.lengths
-        units = pack(lengths, plan.max_length) if plan.packing else None
+        units = read_packs(Path(plan.tokens_folder) / PACKS) if plan.packing else None
         steps = Steps(
             self._tokens,
             Schedule(units, lengths, plan.rows_per_step, plan.data_seed, plan.sampling),

@@ -9,6 +9,7 @@ from schemas.events.dataset import DatasetChecked
 from schemas.failures import Reason
 from services.common.object_store import ObjectStore
 from services.trainer.dataset import preflight as module
+from services.trainer.dataset.packs import PACKS, read_packs
 from services.trainer.dataset.preflight import DatasetRefused, Preflight
 from services.trainer.dataset.problems import Code
 from services.trainer.dataset.tokens import EVAL, NOT_TRAINED, TRAIN, Tokens
@@ -187,3 +188,24 @@ async def test_another_length_or_template_is_another_cache(run: Run) -> None:
         "{% for m in messages %}{{ m.content }}{% if m.role == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
     )
     assert not (await run({}, ModelConfig={"chat_template": template})).facts["reused"]
+
+
+async def test_packs_are_stored_with_the_tokens_and_found_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    packing = {"packing": True, "max_length": 64}
+    first = await run({"a.jsonl": rows(40)}, TrainingArguments=packing)
+    lengths = Tokens(first.tokens_folder / TRAIN).lengths
+    packs = read_packs(first.tokens_folder / PACKS)
+    assert sorted(row for pack in packs for row in pack) == list(range(40))
+    assert max(lengths[pack].sum() for pack in packs) <= 64
+    assert first.data.packs == len(packs) < 40
+
+    monkeypatch.setattr(module, "run_check", None)
+    second = await run({}, TrainingArguments=packing)
+    assert read_packs(second.tokens_folder / PACKS) == packs
+    assert second.data == first.data
+
+
+async def test_rows_that_are_not_packed_have_no_packs(run: Run) -> None:
+    checked = await run({"a.jsonl": rows(10)})
+    assert not (checked.tokens_folder / PACKS).exists()
+    assert checked.data.packs is None
