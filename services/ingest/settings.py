@@ -28,6 +28,22 @@ class IngestSettings(Settings):
     )
     dead_letter_minimum: int = Field(default=100, ge=1, description="Records seen before the share counts.")
 
+    webhooks_file: Path | None = Field(
+        default=None,
+        description="YAML list of endpoints that events are posted to; see docs/subscribe.md.",
+    )
+    webhooks_timeout_seconds: float = Field(default=20.0, gt=0, description="Longest wait for an endpoint's answer.")
+    webhooks_retry_seconds: float = Field(
+        default=5.0,
+        gt=0,
+        description="Wait after a first failure; three times as long after each more, up to 1 h.",
+    )
+    webhooks_give_up_seconds: float = Field(
+        default=3 * 24 * 3600.0,
+        ge=0,
+        description="Age at which a failing event is given up; Kafka has it for 7 days.",
+    )
+
     @property
     def read_model_folder(self) -> Path:
         """Where the SQLite files of this machine's ingest processes lie."""
