@@ -27,6 +27,8 @@ from services.publisher.referrers import NOTHING, Referrer
 
 TAG = "latest"
 OnDone = Callable[[int], None]
+# By this cosign tells the image of a layout from what is said about it.
+_FOR_COSIGN = {"kind": "dev.cosignproject.cosign/image"}
 _OURS = ".lorabus-"
 _FORGOTTEN_SECONDS = 24 * 60 * 60
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -85,7 +87,7 @@ class VolumeDestination:
 
 
 def _write_documents(aside: Path, image: Image, referrers: tuple[Referrer, ...]) -> None:
-    tagged = image.descriptor.model_copy(update={"annotations": {REF_NAME: TAG}})
+    tagged = image.descriptor.model_copy(update={"annotations": {REF_NAME: TAG, **_FOR_COSIGN}})
     named = [tagged.to_json(), *(referrer.descriptor.to_json() for referrer in referrers)]
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": named}
     told = [data for referrer in referrers for data in (referrer.document, referrer.manifest)]

@@ -11,7 +11,7 @@ import pytest
 
 from deploy.native.go_tools import tool
 from tests.component.services.publisher.harness import Bench, make_bench
-from tests.component.services.publisher.jobs import to_image, trained_job, write_secret
+from tests.component.services.publisher.jobs import to_claim, to_image, trained_job, write_secret
 
 PASSWORD = "a-password-nobody-may-see"
 OFFLINE = ("--insecure-ignore-tlog", "--allow-http-registry")
@@ -25,7 +25,7 @@ def cosign(tmp_path_factory: pytest.TempPathFactory) -> Cosign:
     environ = {**os.environ, "COSIGN_PASSWORD": PASSWORD, "HOME": str(folder)}
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [tool("cosign", print), *arguments]
+        command = [str(tool("cosign", print)), *arguments]
         return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
 
     for prefix in ("ours", "theirs"):
@@ -83,3 +83,12 @@ async def test_cosign_finds_no_signature_where_no_key_is_set(
     refused = cosign("verify", *OFFLINE, "--key=ours.pub", reference)
     assert refused.returncode != 0
     assert "no signatures found" in refused.stderr
+
+
+async def test_cosign_verifies_what_lies_in_a_volume(bench: Bench, cosign: Cosign) -> None:
+    record = await trained_job(bench.store, to_claim("claim"))
+    await bench.publisher().publish(record.job_id, 1)
+    folder = bench.settings.volumes_dir / "claim" / record.job_id
+    for command in (("verify",), ("verify-attestation", "--type=slsaprovenance1")):
+        verified = cosign(*command, "--insecure-ignore-tlog", "--key=ours.pub", "--local-image", str(folder))
+        assert verified.returncode == 0, verified.stderr
