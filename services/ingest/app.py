@@ -37,6 +37,8 @@ from services.ingest.project import Projector
 from services.ingest.read_model import ReadModel, open_read_model
 from services.ingest.settings import IngestSettings, is_loopback
 from services.ingest.tell import Teller
+from services.ingest.webhooks.endpoints import read_endpoints
+from services.ingest.webhooks.running import delivering
 
 log = structlog.get_logger()
 GROUP = "lorabus.ingest"
@@ -70,7 +72,7 @@ async def running(settings: IngestSettings, lifetime: Lifetime) -> AsyncIterator
 @asynccontextmanager
 async def ingest(settings: IngestSettings, lifetime: Lifetime) -> AsyncIterator[str]:
     """The running service; gives the address that HTTP is served at."""
-    tokens = read_tokens(settings)
+    tokens, endpoints = read_tokens(settings), read_endpoints(settings)
     metrics = Metrics()
     store = open_store(settings, metrics.edges.store_request)
     await prove_create_if_absent(store)
@@ -81,6 +83,7 @@ async def ingest(settings: IngestSettings, lifetime: Lifetime) -> AsyncIterator[
         jobs = use_cases(settings, store, producer, model, metrics)
         consumers = await stack.enter_async_context(consuming(settings, jobs, producer, log_reader, metrics, lifetime))
         await stack.enter_async_context(background("event loop", metrics.edges.watch_loop(), lifetime))
+        await stack.enter_async_context(delivering(settings, endpoints, metrics.webhooks, lifetime))
         host, port = settings.http_host_and_port()
         app = build_app(
             jobs, consumers, metrics, tokens=tokens, loopback=is_loopback(host), trace_url=settings.trace_url

@@ -77,7 +77,7 @@ class Deliveries:
     def _wait(self, message: Message, answer: Answer, failures: int) -> float | None:
         age = time.time() - min(message.born, time.time())
         wait = self._schedule.wait(failures, age=age, retry_after=answer.retry_after, chance=random.random())  # noqa: S311
-        told = {"endpoint": self._endpoint.name, "event": message.id, "tries": failures, "answer": answer.said}
+        told = {"endpoint": self._endpoint.name, "event_id": message.id, "tries": failures, "answer": answer.said}
         if wait is None:
             log.error("a webhook is given up", **told)
             self._note(self._endpoint.name, "given_up")
@@ -90,6 +90,6 @@ class Deliveries:
 
     def _close(self, message: Message) -> None:
         if not self.gone:
-            log.error("the endpoint of a webhook is gone (410)", endpoint=self._endpoint.name, event=message.id)
+            log.error("the endpoint of a webhook is gone (410)", endpoint=self._endpoint.name, event_id=message.id)
             self._note(self._endpoint.name, "gone")
             self._gone.set()
