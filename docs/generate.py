@@ -8,14 +8,18 @@ python -m docs.generate [--check]
 import sys
 from pathlib import Path
 
-from docs.reference import commands, settings
+from docs.reference import commands, metrics, settings
 
-FOLDER = Path(__file__).parent / "reference"
+FOLDER = Path(__file__).parent
 
 
 def files() -> dict[str, str]:
-    """Every generated page, by its path below `docs/reference`. Pure."""
-    return {"cli.md": commands.page(), "settings.md": settings.page()}
+    """Every generated page, by its path below `docs/`. Pure."""
+    return {
+        "reference/cli.md": commands.page(),
+        "reference/settings.md": settings.page(),
+        "metrics.md": metrics.page(),
+    }
 
 
 def drift(folder: Path = FOLDER) -> list[str]:
@@ -27,7 +31,7 @@ def main(arguments: list[str]) -> int:
     """Write, or with `--check` only tell."""
     for name in drift():
         if arguments == ["--check"]:
-            print(f"docs/reference/{name} is not what `python -m docs.generate` writes", file=sys.stderr)
+            print(f"docs/{name} is not what `python -m docs.generate` writes", file=sys.stderr)
         else:
             (FOLDER / name).write_text(files()[name])
     return 1 if drift() else 0

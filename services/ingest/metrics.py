@@ -8,9 +8,11 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from schemas.events import State
 from schemas.failures import Reason
 from schemas.jobs import JobRow
 from services.common.metrics import EdgeMetrics
+from services.ingest.webhooks.metrics import WebhookMetrics
 from services.ingest.webhooks.metrics import WebhookMetrics
 
 REJECTED = "Rejected"
@@ -24,6 +26,7 @@ class Metrics:
         """Make all of them."""
         self.registry = CollectorRegistry()
         self.edges = EdgeMetrics(self.registry)
+        self.webhooks = WebhookMetrics(self.registry)
         self.webhooks = WebhookMetrics(self.registry)
         self.scrape = Scrape()
         self.registry.register(self.scrape)
@@ -52,6 +55,11 @@ class Metrics:
             registry=self.registry,
             buckets=(1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 72 * 3600),
         )
+        # A series that begins at 1 has no increase: those that alerts look at begin at 0.
+        for reason in Reason:
+            self._ended.labels(State.FAILED, reason)
+        for state in (State.SUCCEEDED, State.CANCELLED):
+            self._ended.labels(state, "")
 
     def answered(self, outcome: str, seconds: float) -> None:
         """Note a request: new, repeated or rejected."""
@@ -61,9 +69,9 @@ class Metrics:
     def ended(self, row: JobRow) -> None:
         """Note a job's end. What events say is anybody's word: only reasons that we know become labels."""
         reason = row.failure.reason if row.failure else ""
-        self._ended.labels(row.state.value, reason if not reason or reason in _REASONS else "other").inc()
+        self._ended.labels(row.state, reason if not reason or reason in _REASONS else "other").inc()
         seconds = (row.updated_at - row.created_at).total_seconds()
-        self._job_seconds.labels(row.state.value).observe(max(0.0, seconds))
+        self._job_seconds.labels(row.state).observe(max(0.0, seconds))
 
 
 @dataclass(eq=False)

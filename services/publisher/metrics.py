@@ -25,6 +25,9 @@ class Metrics:
         self.bytes = Counter(
             "lorabus_publisher_image_bytes_total", "Bytes of published images, blobs and manifest.", registry=registry
         )
+        # A series that begins at 1 has no increase.
+        for state in ("succeeded", "failed", "cancelled"):
+            self.ended.labels(state)
         self.retries = Counter(
             "lorabus_publisher_retries_total", "Pushes tried again because of the world.", ["reason"], registry=registry
         )

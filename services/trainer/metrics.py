@@ -89,6 +89,11 @@ class Metrics:
         self._checkpoint_bytes = Counter(
             "lorabus_trainer_checkpoint_bytes", "Bytes of checkpoints copied to the store.", registry=registry
         )
+        # A series that begins at 1 has no increase.
+        for outcome in ("trained", "failed", "retried", "cancelled"):
+            self._attempts.labels(outcome)
+        for outcome in ("won", "lost", "taken_over"):
+            self._claims.labels(outcome)
 
     def ended(self, outcome: str) -> None:
         """Count an attempt's end: trained, failed, retried, cancelled."""
