@@ -86,6 +86,11 @@ def tokens(key: str) -> str:
     return f"tokens/{key}/"
 
 
+def dead_letter(place_hash: str) -> str:
+    """Created by whoever sends a record of the jobs topic, which many read, to the dead letters."""
+    return f"deadletters/{place_hash}"
+
+
 def latest_spec(namespace: str, name: str, sequence: int) -> str:
     """A Workspace's accepted specs in order, for the rules on updates; numbers are created once, without gaps."""
     return f"workspaces/{namespace}.{name}/{sequence:08d}.json"
