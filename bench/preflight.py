@@ -20,6 +20,8 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from schemas.config import DatasetConfig
+from services.trainer.children.child_process import Forkserver
+from services.trainer.children.pool import TO_CHECK
 from services.trainer.dataset.preflight import run_check
 from services.trainer.dataset.request import CheckRequest, DataFile, Rules
 
@@ -101,7 +103,13 @@ def ours(file: Path, rows: int, folder: Path) -> None:
     files = [DataFile(name=file.name, path=file)]
     request = CheckRequest(files=files, model_folder=TINY, rules=rules, out=out)
     began, spent = time.perf_counter(), child_seconds()
-    result = asyncio.run(run_check(request, folder))
+    checks = Forkserver(TO_CHECK)
+    checks.start()
+    try:
+        result = asyncio.run(run_check(request, folder, checks))
+    finally:
+        # Its children's processor time is told once it has ended.
+        checks.close()
     clock, cpu = time.perf_counter() - began, child_seconds() - spent
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     tell("lorabus: checked, tokenised, packed", rows, result.tokens.total, clock, cpu)

@@ -58,7 +58,7 @@ async def _measure(options: argparse.Namespace, folder: Path) -> list[Line]:
         lines = []
         for name in ["base", *(options.only or VARIANTS)]:
             print(f"bench.settings: {name}", file=sys.stderr)
-            lines.append(await _run(pool, name, rows, folder / "run", options.threads))
+            lines.append(await _run(pool, name, rows, folder / "run"))
         return lines
     finally:
         pool.close()
@@ -71,10 +71,10 @@ def _rows(count: int) -> list[dict[str, str]]:
     ]
 
 
-async def _run(pool: TrainerPool, name: str, rows: Path, folder: Path, threads: int) -> Line:
+async def _run(pool: TrainerPool, name: str, rows: Path, folder: Path) -> Line:
     folder.mkdir()
     try:
-        plan, trained_on = await _plan(merged(BASE, VARIANTS.get(name, {})), rows, folder, threads)
+        plan, trained_on = await _plan(merged(BASE, VARIANTS.get(name, {})), rows, folder, pool)
         memory = _Memory(pool)
         result = await pool.run(plan, folder, memory, stop=asyncio.Event())
     finally:
@@ -92,7 +92,7 @@ async def _run(pool: TrainerPool, name: str, rows: Path, folder: Path, threads: 
     )
 
 
-async def _plan(sections: Sections, rows: Path, folder: Path, threads: int) -> tuple[TrainPlan, int]:
+async def _plan(sections: Sections, rows: Path, folder: Path, pool: TrainerPool) -> tuple[TrainPlan, int]:
     """The plan, and how many tokens one epoch has."""
     config = folder / "training_config.yaml"
     config.write_text(yaml.safe_dump({"training_config": sections}))
@@ -102,11 +102,11 @@ async def _plan(sections: Sections, rows: Path, folder: Path, threads: int) -> t
     out.mkdir()
     rules = rules_of(spec, TINY, DatasetSettings())
     files = [DataFile(name=rows.name, path=rows)]
-    checked = await run_check(CheckRequest(files=files, model_folder=TINY, rules=rules, out=out), folder)
+    checked = await run_check(CheckRequest(files=files, model_folder=TINY, rules=rules, out=out), folder, pool.checks)
     data, model = data_facts("bench", checked), read_model_facts(TINY)
     folders = Folders(model=str(TINY), tokens=str(out))
     plan = make_plan(
-        spec, preset_of(spec), data, model, detect(), folders, job_id="bench.settings.0", cpu_threads=threads
+        spec, preset_of(spec), data, model, detect(), folders, job_id="bench.settings.0", cpu_threads=pool.cpu_threads
     )
     return plan.model_copy(update={"samples": 0}), data.tokens
 

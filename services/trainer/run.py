@@ -127,7 +127,15 @@ async def _check(
 ) -> TrainPlan:
     with telemetry.span("dataset.check", trace, {"lorabus.job.id": record.job_id}):
         try:
-            checked = await preflight(record.spec, dataset, parts.store, scratch, model_folder, settings=parts.settings)
+            checked = await preflight(
+                record.spec,
+                dataset,
+                parts.store,
+                scratch,
+                model_folder,
+                settings=parts.settings,
+                checks=parts.pool.checks,
+            )
         except DatasetRefused as refused:
             await journal.emit(DatasetChecked, **refused.facts)
             raise

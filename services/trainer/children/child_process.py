@@ -12,14 +12,15 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from schemas.failures import Reason
 from services.common.errors import WorldError
+from services.trainer.children.confinement import Confinement
 from services.trainer.children.messages import MAX_LINE
 
 # A child needs these to find Python, its libraries and its devices. Everything else, credentials above all, stays out.
@@ -73,9 +74,9 @@ class Child:
 class Forkserver:
     """Starts the fork server, starts it again when it has died, asks it for children."""
 
-    def __init__(self, *, lazy: bool = False) -> None:
-        """`lazy`: import nothing in advance (for tests and for services that rarely train)."""
-        self._lazy = lazy
+    def __init__(self, preload: Sequence[str] = ()) -> None:
+        """`preload`: modules that are imported once and found by every child."""
+        self._preload = preload
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
         self._home: tempfile.TemporaryDirectory[str] | None = None
@@ -83,6 +84,7 @@ class Forkserver:
         self._asked: deque[asyncio.Future[Child]] = deque()
         self._pending: deque[tuple[IO[bytes], asyncio.StreamReader]] = deque()
         self._exits: dict[int, asyncio.Future[int]] = {}
+        self._imported = asyncio.Event()
 
     @property
     def pid(self) -> int | None:
@@ -94,11 +96,12 @@ class Forkserver:
         if self.pid is not None:
             return
         self.close()
+        self._imported = asyncio.Event()
         self._home = tempfile.TemporaryDirectory(prefix="lorabus-trainer-")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-m", "services.trainer.children.forkserver", str(theirs.fileno())]
         self._process = subprocess.Popen(
-            [*command, *(["--lazy"] if self._lazy else [])],
+            [*command, *self._preload],
             env=scrubbed_environment(os.environ, self._home.name),
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
@@ -108,6 +111,13 @@ class Forkserver:
         theirs.close()
         ours.setblocking(False)
         self._connection = ours
+
+    async def ready(self) -> None:
+        """Wait until a started fork server has imported everything; raises WorldError when it dies before."""
+        self._listen()
+        await self._imported.wait()
+        if self.pid is None:
+            raise _gone()
 
     def close(self) -> None:
         """End the fork server and every child."""
@@ -125,11 +135,14 @@ class Forkserver:
         self._connection = self._process = self._home = None
 
     @asynccontextmanager
-    async def child(self, target: str, arguments: Mapping[str, object], log: Path) -> AsyncIterator[Child]:
+    async def child(
+        self, target: str, arguments: Mapping[str, object], log: Path, allowed: Confinement
+    ) -> AsyncIterator[Child]:
         """Fork a child that calls `target(arguments, pipe, stop)`; it is dead when the block is left."""
         self.start()
         self._listen()
-        child = await self._fork({"target": target, "arguments": dict(arguments)}, log)
+        task = {"target": target, "arguments": dict(arguments), "confinement": asdict(allowed)}
+        child = await self._fork(task, log)
         try:
             yield child
         finally:
@@ -137,6 +150,13 @@ class Forkserver:
             child.stop()
             with suppress(WorldError):
                 await asyncio.shield(child.exited)
+
+    async def ask(
+        self, target: str, arguments: Mapping[str, object], log: Path, allowed: Confinement
+    ) -> tuple[bytes, int]:
+        """All that a child has written by its end, and how it ended."""
+        async with self.child(target, arguments, log, allowed) as child:
+            return await child.lines.read(), await child.exited
 
     def tell(self, request: Mapping[str, object], descriptors: list[int] | None = None) -> None:
         """Send one request; a fork server that is gone raises."""
@@ -186,7 +206,9 @@ class Forkserver:
             self._fail_all()
             return
         answer = json.loads(data)
-        if "pid" in answer:
+        if "ready" in answer:
+            self._imported.set()
+        elif "pid" in answer:
             self._forked(answer["pid"])
         elif "exited" in answer:
             exited = self._exits.pop(answer["exited"])
@@ -206,6 +228,8 @@ class Forkserver:
             started.set_result(child)
 
     def _fail_all(self) -> None:
+        # Whoever waits for the imports looks whether the process is still there.
+        self._imported.set()
         if self._listening is not None and self._connection is not None and not self._listening.is_closed():
             self._listening.remove_reader(self._connection)
             self._listening = None

@@ -1,17 +1,19 @@
-"""A process with torch and its friends already imported, which forks a fresh child for each task.
+"""A process with libraries already imported, which forks a fresh child for each task.
 
-Importing them takes 20 to 30 seconds; a fork takes hundredths. Our own server, not multiprocessing's, because a
-child that reads hostile data must start with a scrubbed environment, must die with its trainer, and must tell by
-which signal it died.
+Importing torch and its friends takes 20 to 30 seconds; a fork takes hundredths. Our own server, not
+multiprocessing's, because a child that reads hostile data must start with a scrubbed environment, must be confined
+before it reads anything, must die with its trainer, and must tell by which signal it died.
 
-    python -m services.trainer.children.forkserver <fd of a SOCK_SEQPACKET socket>
+    python -m services.trainer.children.forkserver <fd of a SOCK_SEQPACKET socket> [module to import ...]
 
-The parent sends `{"run": {"target": "package.module:function", "arguments": {...}}}` with three descriptors (the pipe
-for messages, the pipe whose closing means stop, the log) or `{"kill": pid, "signal": number}`. The answers are
-`{"ready": seconds}` once, `{"pid": pid}` per run, and `{"exited": pid, "status": code}`, negative for a signal.
-At the socket's end everything is killed.
+The parent sends `{"run": {"target": "package.module:function", "arguments": {...}, "confinement": {...}}}` with three
+descriptors (the pipe for messages, the pipe whose closing means stop, the log) or `{"kill": pid, "signal": number}`.
+The answers are `{"ready": seconds}` once, `{"pid": pid}` per run, and `{"exited": pid, "status": code}`, negative for a
+signal. The arguments get `lacking`: what of the confinement the platform did not allow. At the socket's end everything
+is killed.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -21,32 +23,26 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
+from services.trainer.children.confinement import Confinement, confine
 from services.trainer.children.parenthood import die_with
 
-PRELOAD = (
-    "torch",
-    "transformers",
-    "transformers.models.auto.modeling_auto",
-    "transformers.models.llama.modeling_llama",
-    "peft",
-    "datasets",
-    "trl.trainer.sft_trainer",
-    "services.trainer.training.child",
-)
 MAX_REQUEST = 1 << 20
 
 
-def main() -> int:
+def main() -> NoReturn:
     connection = socket.socket(fileno=int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     started = time.monotonic()
-    for name in PRELOAD if sys.argv[2:] != ["--lazy"] else ():
+    for name in sys.argv[2:]:
         importlib.import_module(name)
+    # A collection in a child would look at every object of every library, and copy every page of them: 0.9 s.
+    gc.freeze()
     _answer(connection, ready=time.monotonic() - started)
     Server(connection).serve()
-    return 0
+    # Nothing of what was imported has anything to say at its end.
+    os._exit(0)
 
 
 class Server:
@@ -111,15 +107,17 @@ def _become_child(parent: int, connection: socket.socket, task: dict[str, Any], 
     code = 70
     try:
         os.setsid()
-        die_with(parent)
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         connection.close()
         messages, stop, log = descriptors
         _redirect(log)
+        arguments = {**task["arguments"], "lacking": confine(Confinement(**task["confinement"]))}
+        # After that, for a change of privileges may make the kernel forget it.
+        die_with(parent)
         module, _, name = task["target"].partition(":")
-        getattr(importlib.import_module(module), name)(task["arguments"], os.fdopen(messages, "wb", buffering=0), stop)
+        getattr(importlib.import_module(module), name)(arguments, os.fdopen(messages, "wb", buffering=0), stop)
         code = 0
     except BaseException:  # noqa: BLE001 - the traceback goes to the log, the exit code to the parent.
         sys.excepthook(*sys.exc_info())
@@ -154,4 +152,4 @@ def _answer(connection: socket.socket, **answer: object) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

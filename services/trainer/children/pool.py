@@ -20,6 +20,7 @@ import structlog
 from schemas.failures import Reason
 from services.common.errors import UserError, WorldError
 from services.trainer.children.child_process import Child, Forkserver
+from services.trainer.children.confinement import Confinement
 from services.trainer.children.messages import ChildMessage, Failed, Finished, Stopped, decode
 from services.trainer.children.outcome import as_death, as_error
 from services.trainer.planning.plan import TrainPlan
@@ -29,6 +30,13 @@ log = structlog.get_logger()
 OnMessage = Callable[[ChildMessage], Awaitable[None]]
 _TARGET = "services.trainer.training.child:train"
 _AFTER_TERM = 2.0
+_TO_TRAIN = (
+    *("torch", "transformers", "transformers.models.auto.modeling_auto", "transformers.models.llama.modeling_llama"),
+    *("peft", "datasets", "trl.trainer.sft_trainer"),
+    *("services.trainer.training.child", "services.trainer.training.warm"),
+)
+# A process of its own, which is ready long before torch is, and whose children are small.
+TO_CHECK = ("services.trainer.dataset.check",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +49,17 @@ class ChildResult:
 
 
 class TrainerPool:
-    """Owns the fork server, and runs one training at a time in a child of it."""
+    """Owns the fork servers: runs one training at a time in a child of one; `checks` forks those who check rows."""
 
-    def __init__(self, *, cpu_threads: int | None, preload: bool = True, grace_seconds: float = 20.0) -> None:
-        """`grace_seconds`: how long a stopped child may take to save; without `preload` each child imports anew."""
+    def __init__(
+        self, *, cpu_threads: int | None, grace_seconds: float = 20.0, memory_bytes: int | None = None
+    ) -> None:
+        """`grace_seconds`: how long a stopped child may take to save; `memory_bytes`: what a training may take."""
         self.cpu_threads = cpu_threads
-        self._server = Forkserver(lazy=not preload)
+        self.checks = Forkserver(TO_CHECK)
+        self._server = Forkserver(_TO_TRAIN)
         self._grace = grace_seconds
+        self._memory = memory_bytes
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -57,10 +69,18 @@ class TrainerPool:
 
     def start(self) -> None:
         """Begin importing torch and its friends in the background."""
+        self.checks.start()
         self._server.start()
 
+    async def warm(self) -> None:
+        """Wait until the imports are done; a first training would wait for them."""
+        self.start()
+        await self.checks.ready()
+        await self._server.ready()
+
     def close(self) -> None:
-        """End the fork server and whatever still runs in it."""
+        """End the fork servers and whatever still runs in them."""
+        self.checks.close()
         self._server.close()
 
     async def run(
@@ -76,8 +96,9 @@ class TrainerPool:
         path = scratch / "plan.json"
         path.write_text(plan.model_dump_json())
         arguments = {"plan": str(path), "scratch": str(scratch)}
+        allowed, log_file = self._confinement(plan, scratch), scratch / "child.log"
         killed_before = oom_kills()
-        async with self._one_at_a_time, self._server.child(_TARGET, arguments, scratch / "child.log") as child:
+        async with self._one_at_a_time, self._server.child(_TARGET, arguments, log_file, allowed) as child:
             late = asyncio.Event()
             ending = asyncio.create_task(self._end(child, stop, late, deadline_seconds))
             try:
@@ -94,6 +115,10 @@ class TrainerPool:
         if stop.is_set():
             return ChildResult(None, last.step if isinstance(last, Stopped) else 0, scratch / "adapter")
         raise as_death(status, plan.memory_bytes, killed_for_memory=oom_kills() > killed_before)
+
+    def _confinement(self, plan: TrainPlan, scratch: Path) -> Confinement:
+        folders = (plan.model_folder, plan.tokens_folder, *([plan.resume_folder] if plan.resume_folder else []))
+        return Confinement(folders, (str(scratch),), self._memory, loopback=plan.processes > 1)
 
     async def _end(self, child: Child, stop: asyncio.Event, late: asyncio.Event, deadline: float | None) -> None:
         """Wait for the wish to stop or for the deadline, which sets `late`; then end the child ever less kindly."""

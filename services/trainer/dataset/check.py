@@ -1,30 +1,30 @@
-"""The checking process: reads a `CheckRequest` from stdin, answers with one `Answer` on stdout.
+"""The checking process: a child of a fork server, which takes a `CheckRequest` and answers with one `Answer`.
 
-    python -m services.trainer.dataset.check < request.json
-
-It reads files that nobody vouches for, so it has no credentials, a limit on memory, and dies with its parent.
+It reads files that nobody vouches for, so it has no credentials, no network, a limit on memory, and dies with its
+parent.
 """
 
 import os
 import resource
 import sys
+from io import BufferedWriter, RawIOBase
+from pathlib import Path
+from typing import Any
 
 from schemas.failures import Reason
 from services.common.errors import JobError
 from services.trainer.children.parenthood import die_with
 from services.trainer.dataset.checking import check
-from services.trainer.dataset.request import Answer, CheckFailed, CheckRequest, CheckResult
+from services.trainer.dataset.request import MEMORY_BYTES, Answer, CheckFailed, CheckRequest, CheckResult
 from services.trainer.dataset.tokenise import load_encoder
 
-MEMORY_BYTES = 16 << 30
 
-
-def main() -> int:
-    """Always 0 when there is an answer."""
-    restrict()
-    request = CheckRequest.model_validate_json(sys.stdin.buffer.read())
-    sys.stdout.write(answer(request).model_dump_json())
-    return 0
+def run(arguments: dict[str, Any], pipe: RawIOBase, _stop: int) -> None:
+    """Entry of the child: `arguments` name the request's file."""
+    os.nice(5)
+    request = CheckRequest.model_validate_json(Path(arguments["request"]).read_bytes())
+    with BufferedWriter(pipe) as out:
+        out.write(answer(request).model_dump_json().encode())
 
 
 def restrict() -> None:
@@ -45,7 +45,3 @@ def answer(request: CheckRequest) -> Answer:
         why = f"a file of the dataset needs more than {MEMORY_BYTES >> 30} GiB of memory to be read; split it"
         outcome = CheckFailed(reason=Reason.DATASET_UNREADABLE, message=why)
     return Answer(result=outcome) if isinstance(outcome, CheckResult) else Answer(failed=outcome)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

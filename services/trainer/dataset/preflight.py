@@ -1,11 +1,7 @@
 """Checks and tokenises a staged dataset before any model is loaded, unless the store has the tokens already."""
 
 import asyncio
-import os
 import shutil
-import sys
-from asyncio.subprocess import PIPE
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +12,17 @@ from schemas.failures import Reason
 from schemas.workspace import ResolvedSpec
 from services.common.errors import UserError, WorldError
 from services.common.object_store import ObjectStore
-from services.trainer.children.child_process import scrubbed_environment
-from services.trainer.dataset.request import Answer, CheckFailed, CheckRequest, CheckResult, DataFile, Rules
+from services.trainer.children.child_process import Forkserver
+from services.trainer.children.confinement import Confinement
+from services.trainer.dataset.request import (
+    MEMORY_BYTES,
+    Answer,
+    CheckFailed,
+    CheckRequest,
+    CheckResult,
+    DataFile,
+    Rules,
+)
 from services.trainer.dataset.select import select
 from services.trainer.dataset.settings import DatasetSettings
 from services.trainer.dataset.token_cache import cache_key, fetch_tokens, store_tokens
@@ -26,6 +31,7 @@ from services.trainer.planning.plan import DataFacts, max_length
 from services.trainer.stage.files import StagedDataset
 
 _LAST_WORDS = 500
+_CHECK = "services.trainer.dataset.check:run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,9 @@ async def preflight(
     model_folder: Path,
     *,
     settings: DatasetSettings,
+    checks: Forkserver,
 ) -> Preflight:
-    """Raises `DatasetRefused` with the bad rows, or another `JobError`."""
+    """`checks` forks the checking process. Raises `DatasetRefused` with the bad rows, or another `JobError`."""
     rules = rules_of(spec, model_folder, settings)
     folder = scratch / "tokens"
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +70,8 @@ async def preflight(
     if cached is not None:
         return _preflight(folder, dataset.digest, cached, reused=True)
     files = await _fetch(dataset, rules, store, scratch / "dataset")
-    result = await run_check(CheckRequest(files=files, model_folder=model_folder, rules=rules, out=folder), scratch)
+    request = CheckRequest(files=files, model_folder=model_folder, rules=rules, out=folder)
+    result = await run_check(request, scratch, checks)
     await asyncio.to_thread(shutil.rmtree, scratch / "dataset", ignore_errors=True)
     await store_tokens(store, key, folder, result)
     return _preflight(folder, dataset.digest, result, reused=False)
@@ -88,28 +96,17 @@ def rules_of(spec: ResolvedSpec, model_folder: Path, settings: DatasetSettings) 
     )
 
 
-async def run_check(request: CheckRequest, folder: Path) -> CheckResult:
-    """Run the checking process; `folder` is its home and holds nothing that it must not see."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "services.trainer.dataset.check", str(os.getpid())),
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=PIPE,
-        env=scrubbed_environment(os.environ, str(folder)),
-        start_new_session=True,
-    )
-    try:
-        output, errors = await process.communicate(request.model_dump_json().encode())
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await asyncio.shield(process.wait())
-    return result_of(output, errors, process.returncode)
+async def run_check(request: CheckRequest, folder: Path, checks: Forkserver) -> CheckResult:
+    """Run the checking process; it sees the request's files, `folder`, and nothing else of ours."""
+    path, log = folder / "check.json", folder / "check.log"
+    path.write_text(request.model_dump_json())
+    readable = (str(request.model_folder), *(str(file.path) for file in request.files))
+    allowed = Confinement(readable, (str(folder), str(request.out)), MEMORY_BYTES)
+    output, status = await checks.ask(_CHECK, {"request": str(path)}, log, allowed)
+    return result_of(output, log.read_bytes(), status)
 
 
-def result_of(output: bytes, errors: bytes, status: int | None) -> CheckResult:
+def result_of(output: bytes, errors: bytes, status: int) -> CheckResult:
     """What the process answered; raises what it told, or why it told nothing."""
     try:
         answer = Answer.model_validate_json(output)
@@ -122,12 +119,12 @@ def result_of(output: bytes, errors: bytes, status: int | None) -> CheckResult:
     raise _died(errors, status)
 
 
-def _died(errors: bytes, status: int | None) -> UserError | WorldError:
+def _died(errors: bytes, status: int) -> UserError | WorldError:
     """A signal from the kernel may be the machine's want of memory; a crash of its own is the data's."""
     words = errors.decode(errors="replace").strip()[-_LAST_WORDS:]
     if status in (-6, -7, -8, -11):
         return UserError(
-            Reason.DATASET_UNREADABLE, f"a file of the dataset made its reader crash (signal {-(status or 0)}): {words}"
+            Reason.DATASET_UNREADABLE, f"a file of the dataset made its reader crash (signal {-status}): {words}"
         )
     return WorldError(Reason.WORKER_KILLED, f"the check of the dataset ended with status {status}: {words}")
 

@@ -8,6 +8,9 @@ from schemas.config import DatasetConfig
 from schemas.events.dataset import PreviewRow, RowProblem, TokenCounts
 from schemas.failures import Reason
 
+MEMORY_BYTES = 16 << 30
+"""What the checking process may take."""
+
 _NOT_TOLD = frozenset({"files", "packs", "train_tokens", "train_trained_tokens"})
 
 

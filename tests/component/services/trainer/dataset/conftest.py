@@ -1,7 +1,7 @@
 """Datasets in a file store, checked by the real process with the example's tokenizer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from bench.specs import spec_of
 from schemas.workspace import InputSpec, VolumeSource
 from services.common.object_store import ObjectStore, open_store
+from services.trainer.children.child_process import Forkserver
 from services.trainer.dataset import preflight as preflight_module
 from services.trainer.dataset.check import answer
 from services.trainer.dataset.preflight import Preflight, preflight
@@ -34,7 +35,7 @@ def store(settings: DatasetSettings) -> ObjectStore:
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks in this process, which spares each test a second of imports."""
 
-    async def check_here(request: CheckRequest, folder: Path) -> CheckResult:
+    async def check_here(request: CheckRequest, folder: Path, _checks: object) -> CheckResult:
         assert folder.is_dir()
         made = await asyncio.to_thread(answer, CheckRequest.model_validate_json(request.model_dump_json()))
         return preflight_module.result_of(made.model_dump_json().encode(), b"", 0)
@@ -43,7 +44,15 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(settings: DatasetSettings, store: ObjectStore, tmp_path: Path) -> Run:
+def checks() -> Iterator[Forkserver]:
+    """Started by the first check that needs it."""
+    checks = Forkserver()
+    yield checks
+    checks.close()
+
+
+@pytest.fixture
+def run(settings: DatasetSettings, store: ObjectStore, tmp_path: Path, checks: Forkserver) -> Run:
     """Stages files given as `name=text` and checks them; keywords in capitals are sections of the training config."""
     runs = iter(range(100))
 
@@ -59,7 +68,7 @@ def run(settings: DatasetSettings, store: ObjectStore, tmp_path: Path) -> Run:
         dataset = await stage(spec, store, changed, on_progress=nobody_listens)
         scratch = tmp_path / f"scratch{next(runs)}"
         scratch.mkdir()
-        return await preflight(spec, dataset, store, scratch, TINY, settings=changed)
+        return await preflight(spec, dataset, store, scratch, TINY, settings=changed, checks=checks)
 
     return check
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,9 +11,48 @@ import pytest
 
 from schemas.failures import Reason
 from services.common.errors import UserError, WorldError
+from services.trainer.dataset import preflight as preflight_module
 from services.trainer.dataset.preflight import DatasetRefused, Preflight
 
 Run = Callable[..., Awaitable[Preflight]]
+StandIn = Callable[[str], Path]
+STAND_IN = """
+import json, os, time
+from pathlib import Path
+
+STORE = {store!r}
+
+def reachable(path):
+    try:
+        os.stat(path) and (os.listdir if os.path.isdir(path) else open)(path)
+    except PermissionError:
+        return False
+    return True
+
+def run(arguments, pipe, stop):
+    request = json.loads(Path(arguments["request"]).read_text())
+
+    def say(text):
+        (Path(request["out"]) / "new").write_text(text)
+        (Path(request["out"]) / "new").rename(Path(request["out"]) / "said")
+
+    {what}
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """Puts lines of Python in the place of the check; gives the folder below which they `say` something."""
+    modules = tmp_path_factory.mktemp("modules")
+    monkeypatch.setenv("PYTHONPATH", str(modules))
+
+    def put(what: str) -> Path:
+        name = f"stand_in_{len(list(modules.iterdir()))}"
+        (modules / f"{name}.py").write_text(STAND_IN.format(store=str(tmp_path / "store"), what=what))
+        monkeypatch.setattr(preflight_module, "_CHECK", f"{name}:run")
+        return tmp_path
+
+    return put
 
 
 def rows(count: int) -> str:
@@ -30,43 +68,38 @@ async def test_a_dataset_that_cannot_be_used_is_told_over_the_pipe(run: Run) -> 
 
 
 async def test_a_reader_that_crashes_is_the_datas_fault_and_one_that_is_killed_the_worlds(
-    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    run: Run, stand_in: StandIn
 ) -> None:
     for number, kind in ((11, UserError), (9, WorldError)):
-        python = tmp_path / f"python{number}"
-        python.write_text(f"#!/bin/sh\nkill -{number} $$\n")
-        python.chmod(0o755)
-        monkeypatch.setattr(sys, "executable", str(python))
+        stand_in(f"os.kill(os.getpid(), {number})")
         with pytest.raises(kind):
             await run({"a.jsonl": rows(1)})
 
 
-async def test_cancelling_ends_the_process_at_once(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    python, pid_file = tmp_path / "python", tmp_path / "pid"
-    python.write_text(f"#!/bin/sh\necho $$ > {pid_file}.new && mv {pid_file}.new {pid_file}\nexec sleep 600\n")
-    python.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(python))
+async def test_cancelling_ends_the_process_at_once(run: Run, stand_in: StandIn) -> None:
+    said = stand_in("say(str(os.getpid())); os.read(stop, 1); time.sleep(600)")
     checking = asyncio.ensure_future(run({"a.jsonl": rows(1)}))
     async with asyncio.timeout(10):
-        while not pid_file.exists():
+        while not (found := list(said.glob("scratch*/tokens/said"))):
             await asyncio.sleep(0.01)
     checking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await checking
     with pytest.raises(ProcessLookupError):
-        os.kill(int(pid_file.read_text()), 0)
+        os.kill(int(found[0].read_text()), 0)
 
 
-async def test_the_process_sees_no_credentials(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    seen, python = tmp_path / "seen", tmp_path / "python"
-    python.write_text(f"#!/bin/sh\nenv > {seen}\n")
-    python.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(python))
+async def test_the_process_sees_no_credentials_and_no_store(
+    run: Run, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LORABUS_S3_SECRET_KEY", "s3cret")
+    said = stand_in("say(json.dumps([dict(os.environ), reachable(STORE), reachable(request['files'][0]['path'])]))")
     with pytest.raises(WorldError):
         await run({"a.jsonl": rows(1)})
-    assert "PATH=" in seen.read_text()
-    assert "s3cret" not in seen.read_text()
+    environment, store, file = json.loads(next(said.glob("scratch*/tokens/said")).read_text())
+    assert "PATH" in environment
+    assert "s3cret" not in environment.values()
+    assert (store, file) == (False, True)
 
 
 async def test_the_event_loop_stays_free_meanwhile(run: Run) -> None:

@@ -14,6 +14,7 @@ import pytest
 from schemas.failures import Reason
 from services.common.errors import WorldError
 from services.trainer.children.child_process import Forkserver
+from services.trainer.children.confinement import Confinement
 
 # What a child runs here, found through PYTHONPATH, which is one of the few variables that are handed on.
 TARGETS = """
@@ -45,7 +46,7 @@ def targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 async def server(targets: Path) -> AsyncIterator[Forkserver]:
-    server = Forkserver(lazy=True)
+    server = Forkserver()
     server.start()
     yield server
     server.close()
@@ -63,7 +64,7 @@ async def test_a_child_sees_no_secret(server: Forkserver, tmp_path: Path, monkey
     for name, value in secrets.items():
         monkeypatch.setenv(name, value)
     server.close()
-    async with server.child("child_targets:environment", {}, tmp_path / "log") as child:
+    async with server.child("child_targets:environment", {}, tmp_path / "log", Confinement()) as child:
         seen = json.loads(await child.lines.readline())
         assert await child.exited == 0
     assert not secrets.keys() & seen.keys()
@@ -75,7 +76,7 @@ async def test_a_child_sees_no_secret(server: Forkserver, tmp_path: Path, monkey
 
 
 async def test_a_child_and_what_it_started_are_gone_when_the_block_is_left(server: Forkserver, tmp_path: Path) -> None:
-    async with server.child("child_targets:wait", {}, tmp_path / "log") as child:
+    async with server.child("child_targets:wait", {}, tmp_path / "log", Confinement()) as child:
         pids = json.loads(await child.lines.readline())
         assert pids[0] == child.pid
         assert all(psutil.pid_exists(pid) for pid in pids)
@@ -83,7 +84,7 @@ async def test_a_child_and_what_it_started_are_gone_when_the_block_is_left(serve
 
 
 async def test_a_child_may_end_by_itself_when_asked_to_stop(server: Forkserver, tmp_path: Path) -> None:
-    async with server.child("child_targets:wait", {}, tmp_path / "log") as child:
+    async with server.child("child_targets:wait", {}, tmp_path / "log", Confinement()) as child:
         await child.lines.readline()
         child.stop()
         assert await asyncio.wait_for(child.exited, 10) == 0
@@ -91,12 +92,12 @@ async def test_a_child_may_end_by_itself_when_asked_to_stop(server: Forkserver, 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 async def test_the_signal_that_ended_a_child_is_known(server: Forkserver, tmp_path: Path, number: int) -> None:
-    async with server.child("child_targets:die", {"signal": number}, tmp_path / "log") as child:
+    async with server.child("child_targets:die", {"signal": number}, tmp_path / "log", Confinement()) as child:
         assert await child.exited == -number
 
 
 async def test_a_childs_last_words_are_in_its_log(server: Forkserver, tmp_path: Path) -> None:
-    async with server.child("child_targets:fail", {"why": "no reason"}, tmp_path / "log") as child:
+    async with server.child("child_targets:fail", {"why": "no reason"}, tmp_path / "log", Confinement()) as child:
         assert await child.exited == 70
     log = (tmp_path / "log").read_text()
     assert "to the log" in log
@@ -104,7 +105,7 @@ async def test_a_childs_last_words_are_in_its_log(server: Forkserver, tmp_path: 
 
 
 async def test_a_fork_server_that_was_killed_is_started_again(server: Forkserver, tmp_path: Path) -> None:
-    async with server.child("child_targets:wait", {}, tmp_path / "log") as child:
+    async with server.child("child_targets:wait", {}, tmp_path / "log", Confinement()) as child:
         pids = json.loads(await child.lines.readline())
         first = server.pid
         assert first is not None
@@ -113,7 +114,7 @@ async def test_a_fork_server_that_was_killed_is_started_again(server: Forkserver
             await asyncio.wait_for(child.exited, 10)
         assert lost.value.reason is Reason.WORKER_KILLED
     assert await gone([pids[0]])
-    async with server.child("child_targets:environment", {}, tmp_path / "log") as child:
+    async with server.child("child_targets:environment", {}, tmp_path / "log", Confinement()) as child:
         assert await child.exited == 0
     assert server.pid != first
 
@@ -123,9 +124,10 @@ async def test_nothing_outlives_a_trainer_that_was_killed(targets: Path) -> None
 import asyncio, sys
 from pathlib import Path
 from services.trainer.children.child_process import Forkserver
+from services.trainer.children.confinement import Confinement
 
 async def main():
-    async with Forkserver(lazy=True).child("child_targets:wait", {}, Path(sys.argv[1])) as child:
+    async with Forkserver().child("child_targets:wait", {}, Path(sys.argv[1]), Confinement()) as child:
         print((await child.lines.readline()).decode(), flush=True)
         await child.exited
 
