@@ -13,7 +13,6 @@ from schemas.failures import Reason
 from schemas.jobs import JobRow
 from services.common.metrics import EdgeMetrics
 from services.ingest.webhooks.metrics import WebhookMetrics
-from services.ingest.webhooks.metrics import WebhookMetrics
 
 REJECTED = "Rejected"
 _REASONS = frozenset({*Reason, REJECTED})
@@ -26,7 +25,6 @@ class Metrics:
         """Make all of them."""
         self.registry = CollectorRegistry()
         self.edges = EdgeMetrics(self.registry)
-        self.webhooks = WebhookMetrics(self.registry)
         self.webhooks = WebhookMetrics(self.registry)
         self.scrape = Scrape()
         self.registry.register(self.scrape)
