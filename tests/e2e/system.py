@@ -58,8 +58,9 @@ class Job:
 
     @property
     def trained(self) -> dict[str, str]:
-        """The adapter's files and their digests, as the trainer tells them."""
-        return {file["name"]: file["digest"] for file in self.event("adapter.trained")["files"]}
+        """The adapter's own two files and their digests, as the trainer tells them."""
+        files = self.event("adapter.trained")["files"]
+        return {file["name"]: file["digest"] for file in files if file["name"].startswith("adapter_")}
 
     def event(self, type_: str) -> Line:
         """The first event of that type."""

@@ -6,7 +6,7 @@ data is the step, and every step draws its random numbers from a seed of its own
 
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class Counts:
     cpu_seconds: float = 0.0
     first_loss: float | None = None
     best_loss: float | None = None
+    losses: list[tuple[int, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The training child: from a plan to an adapter, with messages on the way. It sees local folders and nothing else."""
 
 import os
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,12 +16,18 @@ from services.trainer.children.outcome import explain
 from services.trainer.dataset.tokens import TRAIN, Tokens
 from services.trainer.planning.plan import TrainPlan
 from services.trainer.training.adapter import save_adapter
+from services.trainer.training.beside import leave_beside
 from services.trainer.training.course import Training
 from services.trainer.training.model import Loaded, load
 from services.trainer.training.progress import Speaker
 from services.trainer.training.ranks import Rank, spread
 from services.trainer.training.watch import StopNow, Watcher
 
+_LACKING = {
+    "network": "the platform allows neither network namespaces nor Landlock: only its own rules keep this training "
+    "from the network",
+    "files": "the platform does not allow Landlock: this training can read what the trainer's user can read",
+}
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes")
 
 
@@ -31,7 +38,7 @@ def train(arguments: dict[str, Any], pipe: BinaryIO, stop: int) -> None:
     try:
         plan = TrainPlan.model_validate_json(Path(arguments["plan"]).read_bytes())
         _settle(plan, scratch)
-        _run(plan, scratch, channel)
+        _run(plan, scratch, channel, arguments.get("lacking", ()))
     except JobError as error:
         channel.send(Failed(reason=error.reason, message=error.message))
     except Exception as error:
@@ -49,7 +56,7 @@ def _settle(plan: TrainPlan, scratch: Path) -> None:
     transformers_logging.disable_progress_bar()
 
 
-def _run(plan: TrainPlan, scratch: Path, channel: Channel) -> None:
+def _run(plan: TrainPlan, scratch: Path, channel: Channel, lacking: Sequence[str]) -> None:
     rank = spread(plan.processes)
     speaking = channel if rank.first else Silence()
     torch.manual_seed(plan.seed)
@@ -58,7 +65,7 @@ def _run(plan: TrainPlan, scratch: Path, channel: Channel) -> None:
     with Speaker(speaking, plan.total_steps) as speaker:
         watcher = Watcher(plan, speaking, speaker, scratch / "checkpoints", rank)
         training = Training(plan, loaded, tokens, watcher, speaking, rank)
-        speaking.send(_started(plan, loaded))
+        speaking.send(_started(plan, loaded, lacking))
         try:
             training.train(scratch / f"library-{rank.process}")
             if not rank.first:
@@ -69,9 +76,12 @@ def _run(plan: TrainPlan, scratch: Path, channel: Channel) -> None:
             speaking.send(Stopped(step=watcher.trainer.counts.step, checkpoint=watcher.saved_step or None))
             return
     files = save_adapter(plan, loaded, scratch / "adapter")
+    counts, loss = watcher.trainer.counts, watcher.last_loss
+    last = None if loss is None else (counts.step, loss)
+    beside = leave_beside(Path(plan.model_folder), counts.losses, last, scratch / "adapter")
     channel.send(
         Finished(
-            files=files,
+            files=(*files, *beside),
             metrics=watcher.metrics() | _figures(evaluated),
             trained_tokens=watcher.trainer.counts.trained_tokens,
             samples=evaluated.samples,
@@ -84,7 +94,7 @@ def _device(plan: TrainPlan, rank: Rank) -> torch.device:
     return torch.device("cuda", rank.process) if torch.cuda.is_available() and not plan.use_cpu else torch.device("cpu")
 
 
-def _started(plan: TrainPlan, loaded: Loaded) -> Started:
+def _started(plan: TrainPlan, loaded: Loaded, lacking: Sequence[str]) -> Started:
     trainable = sum(weight.numel() for weight in loaded.model.parameters() if weight.requires_grad)
     resumed = int(Path(plan.resume_folder).name.removeprefix("checkpoint-")) if plan.resume_folder else None
     return Started(
@@ -94,7 +104,8 @@ def _started(plan: TrainPlan, loaded: Loaded) -> Started:
         trainable_parameters=trainable,
         target_modules=len(loaded.targets),
         resumed_from_step=resumed,
-        notes=plan.notes,
+        notes=(*plan.notes, *(_LACKING[name] for name in lacking)),
+        lacking=tuple(lacking),
     )
 
 

@@ -11,6 +11,7 @@ from services.trainer.children.channel import Channel, Silence
 from services.trainer.children.messages import CheckpointReady
 from services.trainer.planning.plan import TrainPlan
 from services.trainer.training import checkpoint
+from services.trainer.training.beside import note
 from services.trainer.training.progress import Speaker, Stand
 from services.trainer.training.ranks import Rank
 
@@ -52,6 +53,10 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         if self._rank.processes == 1 and self._channel.stopping:
             raise StopNow
 
+    def remark(self, text: str) -> None:
+        """Tell the job's owner something beside the figures."""
+        self._speaker.remark(text)
+
     def on_step_begin(self, *_: Any, **__: Any) -> None:
         """Before the first pass of a step."""
         if self._rank.any_of(self._channel.stopping):
@@ -80,6 +85,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         counts.cpu_seconds = self._resumed_work + time.process_time() - self._worked
         self.last_loss = self.trainer.step_loss
         counts.first_loss = self.last_loss if counts.first_loss is None else counts.first_loss
+        note(counts.losses, counts.step, self.last_loss)
         epoch = counts.step / self._plan.steps_per_epoch
         stand = Stand(counts.step, epoch, self.last_loss, self._rate, self.trainer.grad_norm, counts.trained_tokens)
         self._speaker.step(stand)

@@ -14,6 +14,7 @@ import pytest
 from services.trainer.children.messages import CheckpointReady, ChildMessage, Progress, Started
 from services.trainer.children.pool import TrainerPool
 from services.trainer.planning.plan import TrainPlan
+from services.trainer.training.beside import HISTORY
 
 from .conftest import Heard, MakePlan, counting_rows
 
@@ -44,7 +45,8 @@ async def adapter_of(pool: TrainerPool, plan: TrainPlan, scratch: Path) -> bytes
     scratch.mkdir(exist_ok=True)
     result = await pool.run(plan, scratch, Taking(scratch), stop=asyncio.Event())
     assert result.finished is not None
-    return (result.adapter_folder / "adapter_model.safetensors").read_bytes()
+    left = ("adapter_model.safetensors", HISTORY)
+    return b"".join([(result.adapter_folder / name).read_bytes() for name in left])
 
 
 class Taking(Heard):
