@@ -5,14 +5,13 @@ from functools import partial
 
 from schemas.records import AdapterManifest, SpecRecord
 from services.common.object_store import ObjectStore, as_json
-from services.common.registry.descriptors import sha256_of
-from services.publisher.card import model_card
 from services.publisher.destinations import Parcel
-from services.publisher.layers import Compression, Entry, StoredFile
+from services.publisher.documents import put_documents
+from services.publisher.layers import Compression, StoredFile
 from services.publisher.manifest import Image, build_image
 from services.publisher.packing import Packing
 from services.publisher.plan import annotations, info_files, layer_files
-from services.publisher.records import LayerRecord, document_key, layer_key
+from services.publisher.records import LayerRecord, layer_key
 from services.publisher.referrers import referrers
 from services.publisher.sources import LayerSource
 
@@ -21,7 +20,7 @@ async def make_parcel(store: ObjectStore, record: SpecRecord, manifest: AdapterM
     """Gather what the image is made of; no large file is read yet."""
     compression = packing.compression
     files = layer_files(manifest)
-    info = info_files(manifest, await _card(store, record, manifest))
+    info = info_files(manifest, await put_documents(store, record, manifest))
     layers = (await _layer("adapter", store, files, compression), await _layer("info", store, info, compression))
     notes = annotations(record.spec, manifest)
     told = partial(referrers, record, manifest, packing.signer)
@@ -42,16 +41,6 @@ async def _layer(name: str, store: ObjectStore, files: tuple[StoredFile, ...], c
     known = await store.get(key)
     record = LayerRecord.model_validate_json(known) if known else None
     return LayerSource(name, key, store, files, compression, record)
-
-
-async def _card(store: ObjectStore, record: SpecRecord, manifest: AdapterManifest) -> StoredFile:
-    """Put the model card into the store, where the layer's other files are read from."""
-    text = model_card(record.spec, manifest)
-    digest = sha256_of(text)
-    key = document_key(digest)
-    if not await store.exists(key):
-        await store.put(key, text)
-    return StoredFile(Entry("info/README.md", len(text)), key, digest)
 
 
 def _assemble(layers: tuple[LayerSource, ...], notes: Mapping[str, str]) -> Image:

@@ -13,8 +13,8 @@ from schemas.workspace import ResolvedSpec
 _DETERMINED = ("loss", "perplexity", "accuracy")
 
 
-def model_card(spec: ResolvedSpec, manifest: AdapterManifest) -> bytes:
-    """Write README.md, with the front matter that model hubs read."""
+def model_card(spec: ResolvedSpec, manifest: AdapterManifest, plot: str | None = None) -> bytes:
+    """Write README.md, with the front matter that model hubs read; `plot` is the picture's name beside it."""
     sections = [
         _front_matter(manifest),
         f"# LoRA adapter for {spec.preset}",
@@ -23,6 +23,7 @@ def model_card(spec: ResolvedSpec, manifest: AdapterManifest) -> bytes:
         f"Dataset digest `{manifest.dataset_digest}`, {manifest.trained_tokens:,} tokens trained on.",
         "## Result",
         _table(training_metrics(manifest.metrics)),
+        *([f"![Training loss by step]({plot})"] if plot else []),
         "## Settings",
         f"```json\n{json.dumps(_settings(spec.config), indent=2, sort_keys=True)}\n```",
         "## Use",

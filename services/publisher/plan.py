@@ -17,6 +17,8 @@ from services.publisher.manifest import MODEL_NAME, config_digest
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 """What KAITO takes into an image, under `/data`; PEFT's own names."""
+INFO = "info/"
+"""The second layer's folder."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
 
 
@@ -68,17 +70,16 @@ def layer_files(manifest: AdapterManifest) -> tuple[StoredFile, ...]:
     )
 
 
-def info_files(manifest: AdapterManifest, card: StoredFile) -> tuple[StoredFile, ...]:
-    """The files of the second layer, which KAITO does not look at: the model card, and what the trainer left beside."""
+def info_files(manifest: AdapterManifest, documents: tuple[StoredFile, ...]) -> tuple[StoredFile, ...]:
+    """The files of the second layer, which KAITO does not look at: our documents, and what the trainer left beside."""
     folder = store_keys.adapter(manifest.job_id)
-    return (
-        card,
-        *(
-            StoredFile(Entry(f"info/{file.name}", file.size), f"{folder}{file.name}", file.digest)
-            for file in manifest.files
-            if file.name not in ADAPTER_FILES and _FILE_NAME.fullmatch(file.name) and file.name != "README.md"
-        ),
+    ours = {document.entry.path for document in documents}
+    left = (
+        StoredFile(Entry(f"{INFO}{file.name}", file.size), f"{folder}{file.name}", file.digest)
+        for file in manifest.files
+        if file.name not in ADAPTER_FILES and _FILE_NAME.fullmatch(file.name)
     )
+    return (*documents, *(file for file in left if file.entry.path not in ours))
 
 
 def annotations(spec: ResolvedSpec, manifest: AdapterManifest) -> Mapping[str, str]:

@@ -30,7 +30,7 @@ def note(points: list[Point], step: int, loss: float) -> None:
 
 
 def leave_beside(model_folder: Path, points: Sequence[Point], last: Point | None, folder: Path) -> tuple[str, ...]:
-    """Write it into the adapter's folder and give the names; `last` is the last step, if need be added to the points."""
+    """Write it into the adapter's folder and give the names; `last` is the last step, among the points or not."""
     found = [name for name in TOKENIZER_FILES if (model_folder / name).is_file()]
     for name in found:
         shutil.copyfile(model_folder / name, folder / name)
