@@ -1,9 +1,9 @@
 """The course of the loss as a small SVG: the same figures give the same bytes. Pure."""
 
 from collections.abc import Iterable, Sequence
-from math import isfinite
+from typing import Annotated
 
-from pydantic import BaseModel, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 Point = tuple[int, float]
 HISTORY = "training_history.json"
@@ -11,12 +11,13 @@ HISTORY = "training_history.json"
 MAX_BYTES = 256 * 1024
 _WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 640, 320, 56, 20, 16, 40
 _LINES = 4
+_MOST = 1e9
 
 
 class History(BaseModel):
     """How the loss went, by step."""
 
-    losses: list[tuple[int, FiniteFloat]] = Field(max_length=10_000)
+    losses: list[tuple[int, Annotated[float, Field(ge=-_MOST, le=_MOST)]]] = Field(max_length=10_000)
 
 
 def read_history(raw: bytes) -> tuple[Point, ...]:
@@ -29,7 +30,7 @@ def read_history(raw: bytes) -> tuple[Point, ...]:
 
 def loss_plot(points: Sequence[Point], levels: Iterable[tuple[str, float]] = ()) -> bytes:
     """Draw the training loss over the steps; `levels` are figures without a step (name and loss), as dashed lines."""
-    named = [(name, value) for name, value in levels if isfinite(value)]
+    named = [(name, value) for name, value in levels if abs(value) <= _MOST]
     frame = _Frame(points, [value for _, value in named])
     size = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}"'
     parts = [
