@@ -20,6 +20,8 @@ from jinja2.ext import Extension, LoopControlExtension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from services.trainer.dataset.conversations import WEIGHT
+
 # For models without a template. Every turn of the assistant ends with the model's own end-of-sequence token.
 CHATML = """{%- for message in messages -%}
 {{- '<|im_start|>' ~ message['role'] ~ '\\n' -}}
@@ -44,10 +46,14 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A conversation as text; `spans` are the characters that the assistant says, ends of turns included."""
+    """A conversation as text; `spans` are the characters that the assistant says, ends of turns included.
+
+    `left_out` are those of its turns that carry a weight of 0, and are no part of `spans`.
+    """
 
     text: str
     spans: tuple[Span, ...]
+    left_out: tuple[Span, ...] = ()
 
 
 class TemplateRefused(ValueError):
@@ -68,41 +74,60 @@ class ChatTemplate:
 
     def render(self, messages: Sequence[Message], tools: Sequence[object] | None = None, *, first: int = 0) -> Rendered:
         """The whole conversation; turns before the message `first` are nobody's to learn."""
-        marked = self._text(messages, tools)
-        text, spans = _unmarked(marked)
+        text, marks = _unmarked(self._text(messages, tools))
+        unlearned = [turn for turn, message in enumerate(messages) if message.get(WEIGHT) == 0]
         if not self._marked:
-            return Rendered(text, self._found(messages, tools, text, first))
-        asked = len(_unmarked(self._text(messages[:first], tools, prompt=True))[0]) if first else 0
-        return Rendered(text, tuple((start, end) for start, end in spans if start >= asked))
+            found = self._found(messages, tools, text, first)
+            left_out = [found[turn] for turn in unlearned if turn in found]
+            spans = list(found.values())
+        else:
+            asked = len(_unmarked(self._text(messages[:first], tools, prompt=True))[0]) if first else 0
+            left_out = [mark for turn in unlearned for mark in self._marks_of(turn, messages, tools, text, marks)]
+            spans = [mark for mark in marks if mark[0] >= asked]
+        return Rendered(text, tuple(span for span in spans if span not in left_out), tuple(left_out))
 
     def prompt(self, messages: Sequence[Message], tools: Sequence[object] | None = None) -> str:
         """The conversation up to where the assistant begins to speak."""
         return _unmarked(self._text(messages, tools, prompt=True))[0]
 
+    def _marks_of(
+        self, turn: int, messages: Sequence[Message], tools: Sequence[object] | None, text: str, marks: list[Span]
+    ) -> list[Span]:
+        """What one turn adds to the marks; it must say the same when it is the last one."""
+        before = len(_unmarked(self._text(messages[:turn], tools))[1]) if turn else 0
+        alone, until = _unmarked(self._text(messages[: turn + 1], tools))
+        mine = marks[before : len(until)]
+        if [text[slice(*span)] for span in mine] != [alone[slice(*span)] for span in until[before:]]:
+            raise TemplateRefused(
+                "the chat template writes earlier turns differently once later ones follow, so the turn of weight 0 "
+                "cannot be found; leave out what comes after the turns that are to be learned"
+            )
+        return mine
+
     def _found(
         self, messages: Sequence[Message], tools: Sequence[object] | None, text: str, first: int
-    ) -> tuple[Span, ...]:
+    ) -> dict[int, Span]:
         """Without marks in the template: what a turn adds to the text behind the prompt for it.
 
         Templates that write a turn differently once others follow (thoughts left out) get only the last one learned.
         """
         turns = [turn for turn in range(first, len(messages)) if messages[turn].get("role") == "assistant"]
-        spans = []
+        spans: dict[int, Span] = {}
         for turn in turns:
             start = _shared(self._text(messages[:turn], tools, prompt=True), text) if turn else 0
-            spans.append((start, max(start, _shared(self._text(messages[: turn + 1], tools), text))))
-        for (_, end), (start, _) in pairwise(spans):
+            spans[turn] = (start, max(start, _shared(self._text(messages[: turn + 1], tools), text)))
+        for (_, end), (start, _) in pairwise(spans.values()):
             if start < end:
                 raise TemplateRefused(
                     "the chat template writes earlier turns differently once later ones follow, so the assistant's "
                     "words cannot be found; mark them in the template with {% generation %} … {% endgeneration %}"
                 )
-        return tuple(span for span in spans if span[0] < span[1])
+        return {turn: span for turn, span in spans.items() if span[0] < span[1]}
 
     def _text(self, messages: Sequence[Message], tools: Sequence[object] | None, *, prompt: bool = False) -> str:
         try:
             return self._template.render(
-                messages=[dict(message) for message in messages],
+                messages=[{name: part for name, part in message.items() if name != WEIGHT} for message in messages],
                 tools=tools,
                 documents=None,
                 add_generation_prompt=prompt,

@@ -26,6 +26,8 @@ _SPEAKERS = {
     "function_call": "function_call",
 }
 _KEPT = ("name", "tool_call_id", "reasoning_content")
+WEIGHT = "weight"
+"""0 on a message of the assistant that is not to be learned; OpenAI's word. It stands on no other message."""
 
 
 class Refused(Exception):  # It reads as the sentence that it is.
@@ -49,13 +51,21 @@ def conversation(value: object, column: str, *, needs_answer: bool = True) -> li
     return messages
 
 
-def tools(value: object) -> list[object] | None:
-    """Tool descriptions, which table formats hold as JSON text; None when there are none."""
-    value = _decoded(value)
-    if value is None or value == []:
-        return None
+def tools(row: Mapping[str, object]) -> list[object] | None:
+    """A row's tool descriptions, None when there are none; `functions` is what OpenAI called them before."""
+    described, functions = _described(row, "tools"), _described(row, "functions")
+    if described and functions:
+        raise Refused(Code.WRONG_TYPE, "the row has both tools and functions: put all of them into tools", "/functions")
+    return described or [{"type": "function", "function": function} for function in functions] or None
+
+
+def _described(row: Mapping[str, object], column: str) -> list[object]:
+    """Table formats hold the array as JSON text."""
+    value = _decoded(row.get(column))
+    if value is None:
+        return []
     if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
-        raise Refused(Code.WRONG_TYPE, "expected an array of tool descriptions", "/tools")
+        raise Refused(Code.WRONG_TYPE, "expected an array of tool descriptions", f"/{column}")
     return value
 
 
@@ -64,11 +74,14 @@ def _message(item: object, pointer: str) -> Message:
         raise Refused(Code.WRONG_TYPE, f"expected a message with role and content, not {kind(item)}", pointer)
     role = _role(item, pointer)
     if role == "function_call":
-        return {"role": "assistant", "content": "", "tool_calls": [_call(item.get("value"), f"{pointer}/value")]}
-    calls = _calls(item.get("tool_calls"), f"{pointer}/tool_calls") if role == "assistant" else None
+        call = _call(item.get("value"), f"{pointer}/value")
+        return {"role": "assistant", "content": "", "tool_calls": [call], **_weight(item, pointer)}
+    calls = _calls(item, pointer) if role == "assistant" else None
     message: Message = {"role": role, "content": _content(item, role, pointer, optional=bool(calls))}
     if calls:
         message["tool_calls"] = calls
+    if role == "assistant":
+        message |= _weight(item, pointer)
     message.update({name: item[name] for name in _KEPT if isinstance(item.get(name), str)})
     return message
 
@@ -113,13 +126,24 @@ def _joined(parts: list[object], pointer: str) -> str:
     return "".join(texts)
 
 
-def _calls(value: object, pointer: str) -> list[object] | None:
-    value = _decoded(value)
-    if value is None or value == []:
-        return None
+def _calls(item: Mapping[object, object], pointer: str) -> list[object]:
+    """`function_call`, alone, is what OpenAI had before `tool_calls`."""
+    value = _decoded(item.get("tool_calls"))
+    if value is None:
+        single = item.get("function_call")
+        return [] if single is None else [_call(single, f"{pointer}/function_call")]
     if not isinstance(value, list):
-        raise Refused(Code.BAD_TOOL_CALL, f"expected an array of tool calls, not {kind(value)}", pointer)
-    return [_call(call, f"{pointer}/{number}") for number, call in enumerate(value)]
+        raise Refused(
+            Code.BAD_TOOL_CALL, f"expected an array of tool calls, not {kind(value)}", f"{pointer}/tool_calls"
+        )
+    return [_call(call, f"{pointer}/tool_calls/{number}") for number, call in enumerate(value)]
+
+
+def _weight(item: Mapping[object, object], pointer: str) -> Message:
+    value = item.get(WEIGHT)
+    if value is None or (value in (0, 1) and not isinstance(value, bool)):
+        return {WEIGHT: 0} if value == 0 else {}
+    raise Refused(Code.WRONG_TYPE, "a weight is 0 (this turn is not learned) or 1", f"{pointer}/{WEIGHT}")
 
 
 def _call(value: object, pointer: str) -> object:

@@ -65,7 +65,7 @@ def _conversation(value: Mapping[str, object], columns: Columns) -> Row:
     system = value.get("system")
     if isinstance(system, str) and system.strip() and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": system})
-    return Conversation(messages, tools(value.get("tools")))
+    return Conversation(messages, tools(value))
 
 
 def _pair(value: Mapping[str, object], columns: Columns) -> Row:
@@ -74,9 +74,9 @@ def _pair(value: Mapping[str, object], columns: Columns) -> Row:
         return Pair(
             conversation(prompt, columns.first, needs_answer=False),
             conversation(completion, columns.second),
-            tools(value.get("tools")),
+            tools(value),
         )
-    return Pair(_text(prompt, columns.first, empty=True), _text(completion, columns.second), tools(value.get("tools")))
+    return Pair(_text(prompt, columns.first, empty=True), _text(completion, columns.second), tools(value))
 
 
 def _alpaca(value: Mapping[str, object], columns: Columns) -> Row:

@@ -78,14 +78,15 @@ class RowEncoder:
                     return _Text(prompt + completion, ((start, len(prompt) + len(completion)),), plain=True)
                 case Pair():
                     asked, answered = _turns(row.prompt, "user"), _turns(row.completion, "assistant")
-                    return self._trained(self._template.render([*asked, *answered], row.tools, first=len(asked)))
+                    first = 0 if self._all else len(asked)
+                    return self._trained(self._template.render([*asked, *answered], row.tools, first=first))
                 case Text():
                     return _Text(row.text, ((0, len(row.text)),), plain=True)
         except TemplateRefused as error:
             return Fault(Code.TEMPLATE_REFUSED, str(error))
 
     def _trained(self, rendered: Rendered) -> _Text:
-        return _Text(rendered.text, ((0, len(rendered.text)),) if self._all else rendered.spans)
+        return _Text(rendered.text, _around(rendered) if self._all else rendered.spans)
 
     def _row(self, encoding: Encoding, text: _Text, origin: int) -> TokenisedRow:
         ids = list(encoding.ids)
@@ -132,6 +133,12 @@ def load_encoder(folder: Path, rules: Rules) -> RowEncoder:
         raise UserError(Reason.CONFIG_INVALID, f"{whose} is no jinja template: {error}") from error
     train_on_all = rules.completion_only_loss is False
     return RowEncoder(tokenizer, special["eos_token"], template, chats=own is not None, train_on_all=train_on_all)
+
+
+def _around(rendered: Rendered) -> tuple[Span, ...]:
+    """Everything but what is left out."""
+    edges = [0, *(edge for span in sorted(rendered.left_out) for edge in span), len(rendered.text)]
+    return tuple((start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end)
 
 
 def _turns(part: str | Sequence[Message], role: str) -> Sequence[Message]:

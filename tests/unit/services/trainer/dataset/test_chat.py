@@ -80,3 +80,36 @@ def test_a_template_that_rewrites_earlier_turns_gets_the_last_one_learned() -> N
 {%- if m['role'] == 'assistant' and loop.last %}{{ '<think></think>' }}{% endif %}{{ m['content'] + '<|end|>' }}
 {%- endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"""
     assert said(ChatTemplate(source, SPECIAL), TALK) == ["<think></think>See you<|end|>"]
+
+
+def quiet(*turns: int) -> list[dict[str, object]]:
+    """The talk with a weight of 0 on some turns."""
+    return [{**message, "weight": 0} if number in turns else {**message} for number, message in enumerate(TALK)]
+
+
+# The last template marks the role and the words apart: two marks a turn.
+TWO_MARKS = CHATML.replace(
+    "{{- message['content']", "{{- message['role'] -}}{%- endgeneration -%}|{%- generation -%}{{- message['content']", 1
+)
+
+
+@pytest.mark.parametrize("source", [CHATML, UNMARKED, TWO_MARKS])
+@pytest.mark.parametrize(("turn", "words", "others"), [(1, "Hello", "See you"), (3, "See you", "Hello")])
+def test_a_turn_of_weight_0_is_left_out_and_leaves_no_trace(source: str, turn: int, words: str, others: str) -> None:
+    template = ChatTemplate(source, SPECIAL)
+    rendered = template.render(quiet(turn))
+    said = "".join(rendered.text[start:end] for start, end in rendered.spans)
+    left_out = "".join(rendered.text[start:end] for start, end in rendered.left_out)
+    assert rendered.text == template.render(TALK).text
+    assert (words in said, words in left_out) == (False, True)
+    assert (others in said, others in left_out) == (True, False)
+
+
+def test_a_template_that_marks_earlier_turns_differently_is_refused_for_a_weight() -> None:
+    source = """{% for m in messages %}{% if m['role'] == 'assistant' %}{% generation %}
+{%- if loop.last %}<think></think>{% endif %}{{ m['content'] }}{% endgeneration %}
+{%- else %}{{ m['content'] }}{% endif %}{% endfor %}"""
+    template = ChatTemplate(source, SPECIAL)
+    assert len(template.render(TALK).spans) == 2
+    with pytest.raises(TemplateRefused, match="weight 0"):
+        template.render(quiet(1))

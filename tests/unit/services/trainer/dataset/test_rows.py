@@ -99,9 +99,39 @@ def test_sharegpt_tool_calls_become_tool_calls() -> None:
     assert row.messages[1]["tool_calls"] == [{"type": "function", "function": {"name": "f", "arguments": {"x": 1}}}]
 
 
+CALL = {"name": "f", "arguments": {"x": 1}}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"messages": [U, {"role": "assistant", "function_call": {"name": "f", "arguments": '{"x": 1}'}}, A]},
+        {"messages": [U, {"role": "assistant", "content": "", "tool_calls": None, "function_call": CALL}, A]},
+    ],
+)
+def test_openais_older_names_for_tools_and_calls_mean_the_same(value: dict[str, object]) -> None:
+    row = row_of({**value, "functions": [{"name": "f"}], "parallel_tool_calls": False})
+    assert isinstance(row, Conversation)
+    assert row.tools == [{"type": "function", "function": {"name": "f"}}]
+    call = {"type": "function", "function": CALL}
+    assert row.messages[1] == {"role": "assistant", "content": "", "tool_calls": [call]}
+
+
+@pytest.mark.parametrize(("weight", "kept"), [(0, {"weight": 0}), (0.0, {"weight": 0}), (1, {}), (None, {})])
+def test_a_weight_of_0_stays_with_the_assistants_message(weight: object, kept: dict[str, object]) -> None:
+    row = row_of({"messages": [{**U, "weight": 1}, {**A, "weight": weight}]})
+    assert row == Conversation([U, {**A, **kept}])
+
+
 @pytest.mark.parametrize(
     ("value", "code", "pointer"),
     [
+        ({"messages": [U, {**A, "weight": 0.5}]}, Code.WRONG_TYPE, "/messages/1/weight"),
+        ({"messages": [U, {**A, "weight": False}]}, Code.WRONG_TYPE, "/messages/1/weight"),
+        ({"messages": [U, {**A, "weight": "0"}]}, Code.WRONG_TYPE, "/messages/1/weight"),
+        ({"messages": [U, {**A, "function_call": {}}]}, Code.BAD_TOOL_CALL, "/messages/1/function_call"),
+        ({"messages": [U, A], "functions": {"name": "f"}}, Code.WRONG_TYPE, "/functions"),
+        ({"messages": [U, A], "functions": [{"name": "f"}], "tools": [{}]}, Code.WRONG_TYPE, "/functions"),
         ([1], Code.NOT_AN_OBJECT, ""),
         ({"messages": None}, Code.MISSING_FIELD, "/messages"),
         ({"messages": []}, Code.EMPTY_MESSAGES, "/messages"),
@@ -162,7 +192,9 @@ json_values = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from(["role", "content", "from", "value", "tool_calls", "function", "name", "arguments", "type"])
+            st.sampled_from(
+                ["role", "content", "from", "value", "tool_calls", "function", "name", "arguments", "type", "weight"]
+            )
             | st.text(max_size=3),
             inner,
             max_size=5,
@@ -174,7 +206,7 @@ json_values = st.recursive(
 
 @given(value=json_values, shape=st.sampled_from(Shape))
 def test_nothing_in_a_row_breaks_the_check(value: object, shape: Shape) -> None:
-    for row in (value, {"one": value, "two": value, "tools": value, "system": value, "input": value}):
+    for row in (value, dict.fromkeys(("one", "two", "tools", "functions", "system", "input"), value)):
         assert isinstance(to_row(row, Columns(shape, "one", "two")), Conversation | Pair | Text | Fault)
 
 

@@ -74,6 +74,22 @@ def test_of_a_conversation_the_assistants_turns_with_their_ends_are_learned(fold
     assert spoken == "a book <|end|> yes <|end|>"
 
 
+@pytest.mark.parametrize("template", [MARKED, UNMARKED, SAID_WITHOUT_END])
+def test_a_turn_of_weight_0_is_read_and_not_learned(folder: Path, template: str) -> None:
+    talk = Conversation([*TALK.messages[:1], {**TALK.messages[1], "weight": 0}, *TALK.messages[2:]])
+    whole, spoken = learned(encoder(folder, template), talk)
+    assert whole == learned(encoder(folder, template), TALK)[0]
+    assert spoken == "yes <|end|>"
+
+
+@pytest.mark.parametrize("template", [MARKED, UNMARKED])
+def test_where_prompts_are_learned_a_turn_of_weight_0_is_still_left_out(folder: Path, template: str) -> None:
+    quiet = [TALK.messages[0], {**TALK.messages[1], "weight": 0}, *TALK.messages[2:]]
+    for row in (Conversation(quiet), Pair(quiet[:3], quiet[3:])):
+        _, spoken = learned(encoder(folder, template, completion_only_loss=False), row)
+        assert spoken == "<|user|> what is it <|end|> <|assistant|> <|user|> thanks <|end|> <|assistant|> yes <|end|>"
+
+
 def test_a_template_without_an_end_gets_the_end_of_the_sequence(folder: Path) -> None:
     template = """{% for m in messages %}{{ m['role'] + ' ' + m['content'] + ' ' }}{% endfor %}
 {%- if add_generation_prompt %}assistant {% endif %}"""
