@@ -33,6 +33,7 @@ _UNITS = (
     ("_bytes_total", "bytes"),
     ("_tokens_total", "tokens"),
     ("_records", "records"),
+    ("_events", "events"),
 )
 
 

@@ -1,5 +1,6 @@
 """The compose file and the Dockerfiles say only what exists: variables, commands, paths, versions."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ def dockerfile(service: str) -> str:
 
 
 def test_it_has_the_parts_of_the_stack_and_the_three_services() -> None:
-    assert set(SERVICES) == {"kafka", "minio", "registry", "jaeger", "topics", "bucket", *SETTINGS}
+    seen = {"jaeger", "prometheus", "grafana"}
+    assert set(SERVICES) == {"kafka", "minio", "registry", "topics", "bucket", *seen, *SETTINGS}
 
 
 @pytest.mark.parametrize("service", BUILT)
@@ -82,6 +84,44 @@ def test_what_a_service_mounts_is_declared_and_used(kind: str) -> None:
         if not entry.startswith(".")
     }
     assert used == set(COMPOSE[kind])
+
+
+def test_what_is_mounted_from_here_is_there() -> None:
+    mounted = [entry for service in SERVICES.values() for entry in service.get("volumes", [])]
+    files = [entry.split(":")[0] for entry in mounted if entry.startswith("./")]
+    assert files
+    assert [path for path in files if not (ROOT / "deploy" / path).exists()] == []
+
+
+@pytest.mark.parametrize("service", SETTINGS)
+def test_prometheus_asks_each_service_where_it_answers(service: str) -> None:
+    setting = "LORABUS_HTTP_ADDR" if service == "ingest" else "LORABUS_HEALTH_ADDR"
+    scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    (job,) = (job for job in scraped if job["job_name"] == service)
+    (found,) = job["dns_sd_configs"]
+    assert found["names"] == [service]
+    assert str(found["port"]) == variables(service)[setting].rpartition(":")[2]
+    token = variables(service).get("LORABUS_API_TOKENS_FILE")
+    assert job.get("authorization", {}).get("credentials_file") == token
+    if token:
+        assert Path(token).name in SERVICES["prometheus"]["secrets"]
+
+
+def test_grafana_is_told_where_prometheus_is_and_where_the_dashboards_are() -> None:
+    folder = ROOT / "deploy/grafana/provisioning"
+    (source,) = (
+        source
+        for source in yaml.safe_load((folder / "datasources/prometheus.yaml").read_text())["datasources"]
+        if source["type"] == "prometheus"
+    )
+    assert source["url"] == "http://prometheus:9090"
+    (provider,) = yaml.safe_load((folder / "dashboards/lorabus.yaml").read_text())["providers"]
+    assert f"./grafana/dashboards:{provider['options']['path']}:ro" in SERVICES["grafana"]["volumes"]
+    for path in (ROOT / "deploy/grafana/dashboards").iterdir():
+        dashboard = json.loads(path.read_text())
+        assert {target["datasource"]["uid"] for panel in dashboard["panels"] for target in panel["targets"]} == {
+            source["uid"]
+        }
 
 
 def test_each_waits_for_what_exists_and_can_be_waited_for() -> None:
