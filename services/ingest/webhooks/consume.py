@@ -66,6 +66,7 @@ def _consumer(settings: Settings, name: str) -> AIOKafkaConsumer:
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         session_timeout_ms=10_000,
+        heartbeat_interval_ms=1_000,
         max_partition_fetch_bytes=2 * 1024 * 1024,
         partition_assignment_strategy=(StickyPartitionAssignor,),
     )
