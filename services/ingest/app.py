@@ -33,6 +33,7 @@ from services.ingest.http_server import serve
 from services.ingest.idempotency import Idempotency
 from services.ingest.kafka_log import LogReader, open_log_reader
 from services.ingest.metrics import Metrics
+from services.ingest.pages.links import Links
 from services.ingest.project import Projector
 from services.ingest.read_model import ReadModel, open_read_model
 from services.ingest.settings import IngestSettings, is_loopback
@@ -85,9 +86,8 @@ async def ingest(settings: IngestSettings, lifetime: Lifetime) -> AsyncIterator[
         await stack.enter_async_context(background("event loop", metrics.edges.watch_loop(), lifetime))
         await stack.enter_async_context(delivering(settings, endpoints, metrics.webhooks, lifetime))
         host, port = settings.http_host_and_port()
-        app = build_app(
-            jobs, consumers, metrics, tokens=tokens, loopback=is_loopback(host), trace_url=settings.trace_url
-        )
+        links = Links(settings.trace_url, settings.log_url, settings.home / "logs")
+        app = build_app(jobs, consumers, metrics, tokens=tokens, loopback=is_loopback(host), links=links)
         yield await stack.enter_async_context(serve(app, host, port))
 
 

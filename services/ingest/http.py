@@ -18,8 +18,11 @@ from services.ingest.http_guard import Guard, Tokens
 from services.ingest.http_jobs import Jobs, jobs_router
 from services.ingest.http_problem import ProblemError
 from services.ingest.http_stream import stream_router
+from services.ingest.http_trace import Traces
 from services.ingest.metrics import Metrics
+from services.ingest.pages.links import Links
 from services.ingest.pages.routes import pages_router
+from services.ingest.pages.routes_actions import actions_router
 from services.ingest.pages.routes_submit import submit_router
 from services.ingest.read_model import ReadModel
 
@@ -42,7 +45,7 @@ class Process(Protocol):
 
 
 def build_app(
-    jobs: Jobs, process: Process, metrics: Metrics, *, tokens: Tokens, loopback: bool, trace_url: str | None = None
+    jobs: Jobs, process: Process, metrics: Metrics, *, tokens: Tokens, loopback: bool, links: Links | None = None
 ) -> FastAPI:
     """Build the ASGI application."""
     app = FastAPI(
@@ -56,13 +59,15 @@ def build_app(
     for router in (jobs_router(jobs), stream_router(jobs), _health_router(jobs.model, process, metrics)):
         app.include_router(router)
     app.include_router(docs_router(app))
-    app.include_router(pages_router(jobs, trace_url))
+    for made in (pages_router, actions_router):
+        app.include_router(made(jobs, links or Links()))
     app.include_router(submit_router(jobs, tokens))
     app.add_exception_handler(ProblemError, http_problem.on_problem)
     app.add_exception_handler(HTTPException, http_problem.on_http_error)
     app.add_exception_handler(RequestValidationError, http_problem.on_bad_parameter)
     app.add_exception_handler(WorldError, http_problem.on_world_error)
     app.add_exception_handler(KafkaError, http_problem.on_world_error)
+    app.add_middleware(Traces)
     app.add_middleware(Guard, tokens=tokens, loopback=loopback)
     return app
 

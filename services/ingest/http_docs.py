@@ -1,9 +1,12 @@
-"""`/docs` and `/asyncapi`: pages written here from the two documents, so that nothing is loaded from elsewhere."""
+"""`/docs`, `/asyncapi` and the pages of `docs/`: all written here, so that nothing is loaded from elsewhere."""
 
 from fastapi import APIRouter, FastAPI
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, JSONResponse
 
 from schemas.asyncapi import asyncapi
+from services.ingest.http_problem import ProblemError
+from services.ingest.pages import documents
 from services.ingest.pages.render import page
 
 
@@ -14,6 +17,15 @@ def docs_router(app: FastAPI) -> APIRouter:
     @router.get("/docs")
     async def docs() -> HTMLResponse:
         return page("openapi.html", document=app.openapi())
+
+    @router.get("/docs/{name}.md")
+    async def document(name: str) -> HTMLResponse:
+        try:
+            title, content = documents.document(name)
+        except KeyError as error:
+            raise ProblemError(404, "Not Found", f"there is no page {name[:100]!r}") from error
+        # Our own text, and its parser lets no HTML through.
+        return page("document.html", title=title, content=Markup(content), names=sorted(documents.names()))  # noqa: S704
 
     @router.get("/asyncapi")
     async def topics() -> HTMLResponse:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from schemas.events.job import FieldProblem
 from services.common.errors import WorldError
+from services.ingest.pages.render import page
 
 
 class ProblemDetails(BaseModel):
@@ -53,9 +54,11 @@ def problem_response(details: ProblemDetails, headers: dict[str, str] | None = N
     return Response(body, details.status, headers, media_type="application/problem+json")
 
 
-async def on_problem(_: Request, error: Exception) -> Response:
-    """Answer a `ProblemError`."""
+async def on_problem(request: Request, error: Exception) -> Response:
+    """Answer a `ProblemError`; a person in a browser gets a page."""
     assert isinstance(error, ProblemError)  # noqa: S101 - registered for nothing else.
+    if "text/html" in request.headers.get("accept", ""):
+        return page("message.html", error.details.status, title=error.details.title, detail=error.details.detail)
     return problem_response(error.details)
 
 

@@ -78,10 +78,10 @@ class ReadModel:
         return (await self.rows([job_id])).get(job_id)
 
     async def page(
-        self, states: Sequence[str], before: tuple[str, str] | None, limit: int
+        self, states: Sequence[str], before: tuple[str, str] | None, limit: int, text: str = ""
     ) -> list[tuple[str, str, str]]:
-        """Jobs from new to old as (created_at, job_id, row as JSON)."""
-        return await self._read(read_tables.page, states, before, limit)
+        """Jobs from new to old as (created_at, job_id, row as JSON); with `text` those whose id has it."""
+        return await self._read(read_tables.page, states, before, limit, text)
 
     async def counts(self) -> dict[str, tuple[int, str]]:
         """Number of jobs and time of the oldest one, by state."""

@@ -127,9 +127,12 @@ def rows(connection: sqlite3.Connection, job_ids: Sequence[str]) -> dict[str, st
 
 
 def page(
-    connection: sqlite3.Connection, states: Sequence[str], before: tuple[str, str] | None, limit: int
+    connection: sqlite3.Connection, states: Sequence[str], before: tuple[str, str] | None, limit: int, text: str = ""
 ) -> list[tuple[str, str, str]]:
-    """Jobs from new to old as (created_at, job_id, row); `before` is the last one of the page before."""
+    """Jobs from new to old as (created_at, job_id, row); `before` is the last one of the page before.
+
+    With `text` only those whose id has it somewhere.
+    """
     conditions, values = [], list[str | int]()
     if states:
         conditions.append(f"state IN ({','.join('?' * len(states))})")
@@ -137,6 +140,9 @@ def page(
     if before:
         conditions.append("(created_at, job_id) < (?, ?)")
         values += before
+    if text:
+        conditions.append("instr(job_id, ?) > 0")
+        values.append(text)
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     query = f"SELECT created_at, job_id, row FROM jobs {where} ORDER BY created_at DESC, job_id DESC LIMIT ?"  # noqa: S608
     return connection.execute(query, (*values, limit)).fetchall()

@@ -23,6 +23,11 @@ class IngestSettings(Settings):
         pattern=r"^https?://[^\s{}]*\{trace_id\}[^\s{}]*$",
         description="Where people look at a trace; {trace_id} stands for its id.",
     )
+    log_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s{}]*\{trace_id\}[^\s{}]*$",
+        description="Where people look at the logs of a trace; without it the page shows this machine's own logs.",
+    )
     dead_letter_share: float = Field(
         default=0.5, gt=0, le=1, description="Past this share of the last 1,000 records ingest stops."
     )

@@ -1,71 +1,77 @@
 """The sections of a job's page, each as HTML, so that only what has changed is sent again."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
-from services.ingest.pages.curve import polyline, scale_of
+from pydantic import ValidationError
+
+from schemas.events import State
+from schemas.events.dataset import DatasetChecked
+from services.ingest.pages import comparison, summary
+from services.ingest.pages.charts import loss_chart, speed_chart
+from services.ingest.pages.histogram import histogram
+from services.ingest.pages.links import Links, explanation
+from services.ingest.pages.recipes import recipes
 from services.ingest.pages.render import html
+from services.ingest.pages.summary import Queue
 from services.ingest.pages.view import JobView
-from services.ingest.pages.waterfall import bars
+from services.ingest.pages.waterfall import bars, duration, span
 
 
-def parts(view: JobView, now: datetime, trace_url: str | None) -> dict[str, str]:
-    """Every section by name, in the order of the page."""
-    return {
-        "summary": html("parts/summary.html", view=view, **_summary(view, trace_url)),
-        "curve": html("parts/curve.html", **_curve(view)),
-        "timeline": html("parts/timeline.html", bars=bars(view.stages, now)),
-        "image": html("parts/image.html", view=view, **_image(view)),
-        "samples": html("parts/samples.html", samples=(view.of("training.evaluated") or {}).get("samples")),
+def parts(view: JobView, now: datetime, links: Links, queue: Queue) -> dict[str, str]:
+    """Every section by name; an empty one is not shown."""
+    why = summary.why_waiting(view, queue, now)
+    sections = {
+        "heard": summary.heard(view),
+        "badge": html("parts/badge.html", state=view.state),
+        "actions": html("parts/actions.html", view=view, **_links(view, links)),
+        "ending": html("parts/ending.html", view=view, why=why, **_ending(view)),
+        "summary": html("parts/summary.html", view=view, **_summary(view, now)),
+        "image": html("parts/image.html", image=_image(view), recipes=recipes(view)),
+        "comparison": html("parts/comparison.html", figures=comparison.figures(view), answers=comparison.answers(view)),
+        "curves": html("parts/curves.html", loss=loss_chart(view), speed=speed_chart(view)),
+        "timeline": html("parts/timeline.html", bars=bars(view.stages, now), whole=duration(span(view.stages, now))),
         "dataset": html("parts/dataset.html", **_dataset(view)),
+        "checkpoints": html("parts/checkpoints.html", checkpoints=list(reversed(view.checkpoints))),
         "events": html("parts/events.html", view=view),
     }
+    return {name: content.strip() for name, content in sections.items()}
 
 
-def _summary(view: JobView, trace_url: str | None) -> dict[str, object]:
+def _links(view: JobView, links: Links) -> dict[str, object]:
     trace_id = str((view.last or {}).get("traceId") or "")
+    return {"trace_id": trace_id, "trace": links.trace(trace_id), "logs": links.logs(view.job_id, trace_id)}
+
+
+def _ending(view: JobView) -> dict[str, object]:
+    failed = view.of("job.failed")
+    return {
+        "failed": failed,
+        "explanation": explanation(failed.get("reason")) if failed else None,
+        "rejected": view.of("job.rejected"),
+        "warnings": (view.of("job.accepted") or {}).get("warnings"),
+    }
+
+
+def _summary(view: JobView, now: datetime) -> dict[str, object]:
     return {
         "progress": view.of("training.progress"),
-        "failed": view.of("job.failed"),
-        "rejected": view.of("job.rejected"),
-        "trace_id": trace_id,
-        "trace": trace_url.replace("{trace_id}", trace_id) if trace_url and trace_id else None,
+        "started": view.of("training.started"),
+        "staging": view.of("dataset.staging") if view.state == State.STAGING else None,
+        "pushing": view.of("image.pushing") if view.state == State.PUBLISHING else None,
+        "done": summary.done(view),
+        "left": summary.left(view),
+        "took": summary.took(view, now),
     }
 
 
-def _curve(view: JobView) -> dict[str, object]:
-    evaluations = [(step, loss) for step, loss, _ in view.evaluations]
-    scale = scale_of(view.losses, evaluations)
-    last = view.evaluations[-1] if view.evaluations else None
-    return {
-        "losses": polyline(view.losses, scale),
-        "evaluations": polyline(evaluations, scale),
-        "first": view.losses[0][1] if view.losses else None,
-        "last": view.losses[-1][1] if view.losses else None,
-        "evaluated": last[1] if last else None,
-        "base": last[2] if last else None,
-        "from_step": int(scale.low[0]),
-        "to_step": int(scale.high[0]),
-        "top": scale.high[1],
-        "speeds": polyline(view.speeds, scale_of(view.speeds)),
-        "speed": view.speeds[-1][1] if view.speeds else None,
-        "top_speed": max((speed for _, speed in view.speeds), default=None),
-    }
-
-
-def _image(view: JobView) -> dict[str, object]:
-    succeeded, accepted = view.of("job.succeeded") or {}, view.of("job.accepted") or {}
-    spec: Mapping[str, Any] = accepted.get("spec") or {}
-    model = spec.get("model")
-    return {
-        "image": succeeded.get("image"),
-        "preset": accepted.get("preset", ""),
-        "name": accepted.get("name", ""),
-        "model": model.get("repository", "") if isinstance(model, Mapping) else "",
-    }
+def _image(view: JobView) -> object:
+    return (view.of("job.succeeded") or {}).get("image")
 
 
 def _dataset(view: JobView) -> dict[str, object]:
-    checked = view.of("dataset.checked")
-    return {"checked": checked, "tokens": (checked or {}).get("tokens") or {}}
+    event = view.of("dataset.checked")
+    try:
+        checked = DatasetChecked.model_validate(event) if event else None
+    except ValidationError:
+        checked = None
+    return {"checked": checked, "histogram": histogram(checked.tokens) if checked else None}

@@ -8,6 +8,8 @@ from typing import Any
 from jinja2 import ChainableUndefined, Environment, PackageLoader
 from starlette.responses import HTMLResponse
 
+from schemas import waiting
+
 NONE = "-"
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -28,6 +30,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "bytes": size, "ago": ago, "clock": clock, "told": told}
+    environment.filters |= {"short": short, "length_left": waiting.length}
     return environment
 
 
@@ -57,6 +60,11 @@ def size(value: object) -> str:
             return f"{value:.3g} {unit}"
         value /= 1000
     return f"{value:,.3g} TB"
+
+
+def short(digest: object) -> str:
+    """The first signs of a digest, enough to tell two apart."""
+    return str(digest).removeprefix("sha256:")[:12]
 
 
 def ago(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The status page: the jobs, one job, and what can be done with it."""
+"""The status page: the jobs and one job, each with the stream that keeps it what it shows."""
 
 from importlib.resources import files
 from typing import Annotated
@@ -6,28 +6,32 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from markupsafe import Markup
 from sse_starlette import EventSourceResponse
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
-from services.ingest.http_jobs import JobId, Jobs, cursor_of, place_of
+from services.ingest.http_jobs import JobId, Jobs
 from services.ingest.http_problem import ProblemError
-from services.ingest.pages.listing import list_sections, listing
-from services.ingest.pages.live import job_sections, load
-from services.ingest.pages.parts import parts
+from services.ingest.pages.links import Links
+from services.ingest.pages.listing import Asked, list_sections, listing
+from services.ingest.pages.live import job_sections, load, sections
 from services.ingest.pages.render import page
 from services.ingest.pages.view import JobView
 
-SEE_OTHER = 303
 _HTMX = files("django_htmx") / "static" / "django_htmx"
+_OWN = files("services.ingest.pages") / "static"
 STATIC = {
     "htmx.js": (_HTMX / "htmx-2.min.js", "text/javascript"),
     "sse.js": (_HTMX / "ext" / "hx-sse-2.min.js", "text/javascript"),
-    "style.css": (files("services.ingest.pages") / "static" / "style.css", "text/css"),
+    "page.js": (_OWN / "page.js", "text/javascript"),
+    "style.css": (_OWN / "style.css", "text/css"),
+    "charts.css": (_OWN / "charts.css", "text/css"),
 }
+State = Annotated[str, Query(max_length=20)]
+Text = Annotated[str, Query(max_length=200, alias="q", description="A part of the job's id.")]
 Cursor = Annotated[str | None, Query(max_length=400)]
 
 
-def pages_router(jobs: Jobs, trace_url: str | None = None) -> APIRouter:
-    """Build the routes. `trace_url` has `{trace_id}` where a job's trace is looked at."""
+def pages_router(jobs: Jobs, links: Links) -> APIRouter:
+    """Build the routes."""
     router = APIRouter(include_in_schema=False)
     model = jobs.model
 
@@ -39,39 +43,25 @@ def pages_router(jobs: Jobs, trace_url: str | None = None) -> APIRouter:
         return Response(file.read_bytes(), media_type=kind, headers={"Cache-Control": "max-age=600"})
 
     @router.get("/")
-    async def home(state: str = "", cursor: Cursor = None) -> HTMLResponse:
-        shown, following = await listing(model, state, place_of(cursor))
-        query = f"?state={shown['state']}" + (f"&cursor={cursor}" if cursor else "")
-        return page("jobs.html", **shown, query=query, next=cursor_of(*following) if following else None)
+    async def home(state: State = "", text: Text = "", cursor: Cursor = None) -> HTMLResponse:
+        return page("jobs.html", **await listing(model, Asked(state, text.strip(), cursor)))
 
     @router.get("/pages/jobs/stream")
-    async def home_stream(state: str = "", cursor: Cursor = None) -> EventSourceResponse:
-        return EventSourceResponse(list_sections(model, state, place_of(cursor)))
+    async def home_stream(state: State = "", text: Text = "", cursor: Cursor = None) -> EventSourceResponse:
+        return EventSourceResponse(list_sections(model, Asked(state, text.strip(), cursor)))
 
     @router.get("/jobs/{job_id}")
     async def show(job_id: JobId) -> HTMLResponse:
         row = await jobs.row(job_id)
         view = JobView(job_id, state=row.state.value)
-        await load(model, view, -1)
-        sections = {name: Markup(content) for name, content in parts(view, row.updated_at, trace_url).items()}  # noqa: S704
-        return page("job.html", job_id=job_id, parts=sections)
+        await load(model, view)
+        # Made by templates, which escape what events say.
+        made = {name: Markup(content) for name, content in (await sections(model, view, links)).items()}  # noqa: S704
+        return page("job.html", row=row, live=not view.ended, parts=made)
 
     @router.get("/pages/jobs/{job_id}/stream")
     async def show_stream(job_id: JobId) -> EventSourceResponse:
         await jobs.row(job_id)
-        return EventSourceResponse(job_sections(model, job_id, trace_url))
-
-    @router.post("/jobs/{job_id}/cancel")
-    async def cancel(job_id: JobId) -> RedirectResponse:
-        await jobs.row(job_id)
-        await jobs.cancellation.cancel(job_id, "page")
-        return RedirectResponse(f"/jobs/{job_id}", SEE_OTHER)
-
-    @router.post("/jobs/{job_id}/again")
-    async def again(job_id: JobId) -> RedirectResponse:
-        accepted = await jobs.acceptance.again(job_id)
-        if accepted is None:
-            raise ProblemError(404, "No such job", f"there is no accepted job {job_id[:200]!r}")
-        return RedirectResponse(f"/jobs/{accepted.record.job_id}", SEE_OTHER)
+        return EventSourceResponse(job_sections(model, job_id, links))
 
     return router

@@ -1,6 +1,7 @@
 """A form to check and submit YAML, with each problem at its line; and the one to give a token."""
 
 from dataclasses import dataclass
+from importlib.resources import files
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter
@@ -16,6 +17,7 @@ from services.ingest.http_problem import ProblemError
 from services.ingest.pages.render import page
 from services.ingest.pages.yaml_lines import line_of
 
+EXAMPLE = (files("services.ingest.pages") / "templates" / "example.yaml").read_text()
 SEE_OTHER, UNPROCESSABLE, UNAUTHORIZED = 303, 422, 401
 
 
@@ -34,8 +36,8 @@ def submit_router(jobs: Jobs, tokens: Tokens) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/submit")
-    async def form() -> HTMLResponse:
-        return page("submit.html", text="", problems=[], checked=False)
+    async def form(example: bool = False) -> HTMLResponse:
+        return page("submit.html", text=EXAMPLE if example else "", problems=[], checked=False)
 
     @router.post("/submit")
     async def submit(http: HttpRequest) -> Response:

@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from schemas.events import EVENT_TYPES
+from schemas.events import EVENT_TYPES, State
 
 Event = Mapping[str, Any]
 NEWEST = 100
+MOST_STAGES = 200
 STAGE_AFTER = {
     "job.accepted": "waiting",
     "job.queued": "waiting",
@@ -30,12 +31,24 @@ ENDS = frozenset({"job.succeeded", "job.failed", "job.cancelled", "job.rejected"
 
 @dataclass(slots=True)
 class Stage:
-    """One bar of the timeline; `end` None: it goes on."""
+    """One bar of the timeline; `end` None: it goes on. `note` says what is special about it."""
 
     name: str
     attempt: int
     start: datetime
     end: datetime | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint that lies complete in the store."""
+
+    step: int
+    attempt: int
+    bytes: int
+    digest: str
+    time: str
 
 
 @dataclass(slots=True)
@@ -43,12 +56,16 @@ class JobView:
     """`losses` and `speeds` are (step, value), `evaluations` (step, loss, loss of the base model or None)."""
 
     job_id: str
-    state: str = "pending"
+    state: str = State.PENDING
     first: Event | None = None
     last: Event | None = None
+    attempt: int = 0
+    total_steps: float = 0
     losses: list[tuple[float, float]] = field(default_factory=list)
     speeds: list[tuple[float, float]] = field(default_factory=list)
     evaluations: list[tuple[float, float, float | None]] = field(default_factory=list)
+    resumes: list[float] = field(default_factory=list)
+    checkpoints: deque[Checkpoint] = field(default_factory=lambda: deque(maxlen=NEWEST))
     stages: list[Stage] = field(default_factory=list)
     by_type: dict[str, Event] = field(default_factory=dict)
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=NEWEST))
@@ -63,30 +80,43 @@ class JobView:
         self.first = self.first or event
         self.last = event
         self.total += 1
-        self.state = str(event.get("state") or self.state)
         self.by_type[kind] = event
         self.events.appendleft(event)
+        self.attempt = max(self.attempt, int(_number(event.get("attempt")) or 0))
+        self._move(kind, event)
         self._draw(kind, event)
         self._stage(kind, event)
-        self.ended = self.ended or kind in ENDS
 
     def of(self, kind: str) -> Event | None:
         """The newest event of a type."""
         return self.by_type.get(kind)
 
+    def _move(self, kind: str, event: Event) -> None:
+        """As `schemas.jobs.fold` has it: an end stays, and progress does not hide that a cancel is asked for."""
+        state = event.get("state")
+        if state in set(State) and not self.ended and (self.state != State.CANCELLING or kind in ENDS):
+            self.state = str(state)
+        self.ended = self.ended or kind in ENDS
+
     def _draw(self, kind: str, event: Event) -> None:
+        self.total_steps = _number(event.get("totalSteps")) or self.total_steps
         step = _number(event.get("step"))
         if step is None:
             return
         if kind == "training.resumed":
             self.losses = [point for point in self.losses if point[0] <= step]
             self.speeds = [point for point in self.speeds if point[0] <= step]
+            self.evaluations = [point for point in self.evaluations if point[0] <= step]
+            self.resumes.append(step)
         loss, speed = _number(event.get("loss")), _number(event.get("tokensPerSecond"))
         if kind == "training.evaluated" and loss is not None:
             self.evaluations.append((step, loss, _number(event.get("baseLoss"))))
         if kind == "training.progress":
             self.losses += [(step, loss)] if loss is not None else []
             self.speeds += [(step, speed)] if speed is not None else []
+        if kind == "checkpoint.saved":
+            head = (int(step), int(event["attempt"]), int(event["bytes"]))
+            self.checkpoints.append(Checkpoint(*head, str(event["digest"]), str(event.get("time"))))
 
     def _stage(self, kind: str, event: Event) -> None:
         time, attempt = _time(event), int(_number(event.get("attempt")) or 0)
@@ -96,8 +126,17 @@ class JobView:
             return
         if running and (name or kind in ENDS):
             running.end = max(time, running.start)
-        if name:
-            self.stages.append(Stage(name, attempt, time))
+        if name and len(self.stages) < MOST_STAGES and not self.ended:
+            self.stages.append(Stage(name, attempt, time, note=_note(kind, event)))
+
+
+def _note(kind: str, event: Event) -> str:
+    if kind == "job.claimed":
+        resumed = event.get("resumedFromStep")
+        return f"by {event.get('worker')}{f', goes on from step {resumed}' if resumed else ''}"
+    if kind == "job.queued" and event.get("reason"):
+        return f"attempt {event.get('attempt')} ended: {event['reason']}"
+    return "from the checkpoint" if kind == "training.resumed" else ""
 
 
 def _fits(kind: str, event: Event) -> bool:

@@ -9,7 +9,7 @@ from services.ingest.pages.view import Stage
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """`left` and `width` are per cent of the axis."""
+    """`left` and `width` are per cent of the axis; `first` is true for the first bar of an attempt."""
 
     name: str
     attempt: int
@@ -17,16 +17,25 @@ class Bar:
     width: float
     took: str
     running: bool
+    note: str = ""
+    first: bool = False
 
 
 def bars(stages: Sequence[Stage], now: datetime) -> list[Bar]:
     """Draw what has ended and, up to `now`, what goes on."""
     if not stages:
         return []
-    start = stages[0].start
-    end = max((stage.end or now) for stage in stages)
-    whole = max((end - start).total_seconds(), 0.001)
-    return [_bar(stage, start, whole, max(now, stage.start)) for stage in stages]
+    start, whole = stages[0].start, max(span(stages, now).total_seconds(), 0.001)
+    before = [0, *(stage.attempt for stage in stages)]
+    return [
+        _bar(stage, start, whole, max(now, stage.start), first=stage.attempt != last)
+        for stage, last in zip(stages, before, strict=False)
+    ]
+
+
+def span(stages: Sequence[Stage], now: datetime) -> timedelta:
+    """From the first stage's start to the last one's end."""
+    return max((stage.end or max(now, stage.start)) for stage in stages) - stages[0].start if stages else timedelta()
 
 
 def duration(took: timedelta) -> str:
@@ -38,10 +47,10 @@ def duration(took: timedelta) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _bar(stage: Stage, start: datetime, whole: float, now: datetime) -> Bar:
+def _bar(stage: Stage, start: datetime, whole: float, now: datetime, *, first: bool) -> Bar:
     end = stage.end or now
-    left = (stage.start - start).total_seconds() / whole * 100
-    width = max((end - stage.start).total_seconds() / whole * 100, 0.3)
-    return Bar(
-        stage.name, stage.attempt, round(left, 2), round(width, 2), duration(end - stage.start), stage.end is None
-    )
+    width = max((end - stage.start).total_seconds() / whole * 100, 0.4)
+    left = min((stage.start - start).total_seconds() / whole * 100, 100 - width)
+    took = duration(end - stage.start)
+    running = stage.end is None
+    return Bar(stage.name, stage.attempt, round(left, 2), round(width, 2), took, running, stage.note, first)
