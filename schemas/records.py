@@ -45,6 +45,7 @@ class Heartbeat(Wire):
     handed_over: bool = False
     reason: str | None = None
     message: str | None = None
+    traceparent: str | None = Field(default=None, description="The claim's span: the next attempt links to it.")
 
 
 class CancelRecord(Wire):

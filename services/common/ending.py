@@ -7,6 +7,7 @@ terminal event, so whoever finds the job ended can send that event again, under 
 from schemas import store_keys
 from schemas.events import EventData, State
 from schemas.records import ResultRecord
+from services.common import telemetry
 from services.common.journal import Journal
 from services.common.object_store import ObjectStore, as_json
 
@@ -24,7 +25,9 @@ async def end_job(
     event = await journal.prepare(model, **data)
     state = State(str(event.data["state"]))
     mine = ResultRecord(job_id=job_id, attempt=attempt, state=state, event=event)
-    won = await store.create(store_keys.result(job_id), as_json(mine))
-    result = mine if won else await read_result(store, job_id) or mine
-    await journal.send(result.event)
+    with telemetry.span("job.end", event.traceparent, {"lorabus.job.id": job_id, "lorabus.attempt": attempt}):
+        won = await store.create(store_keys.result(job_id), as_json(mine))
+        result = mine if won else await read_result(store, job_id) or mine
+        telemetry.set_attributes({"lorabus.job.state": result.state.value})
+        await journal.send(result.event)
     return result

@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from time import time
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -65,32 +66,56 @@ def span(
 ) -> Iterator[str]:
     """Run a block as a child of `traceparent` and give the child's own traceparent, to hand on.
 
-    Without a parent it is the root of a new trace. Without an exporter the block gets the parent's traceparent
-    (or a new one) and nothing is recorded.
+    Inside another span of the same trace it is that one's child; without a parent it is the root of a new trace.
+    Without an exporter the block gets the parent's traceparent (or a new one) and nothing is recorded.
     """
-    parent = valid_traceparent(traceparent)
-    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+    parent = _parent(traceparent)
+    if not enabled():
         # No exporter: only the trace id, for the logs.
         parent = parent or new_traceparent()
         with trace.use_span(trace.NonRecordingSpan(_context_of(parent))):
             yield parent
         return
-    context = _PROPAGATOR.extract({"traceparent": parent}) if parent else Context()
-    tracer = trace.get_tracer("lorabus")
-    with tracer.start_as_current_span(
+    with trace.get_tracer("lorabus").start_as_current_span(
         name,
-        context=context,
+        context=_below(parent),
         kind=kind,
         attributes=attributes,
-        links=[_link(link) for link in links],
+        links=[Link(_context_of(link)) for link in links if valid_traceparent(link)],
         record_exception=False,
         set_status_on_exception=False,
     ) as current:
         try:
             yield _traceparent_of(current) or parent or new_traceparent()
         except Exception as error:
+            current.set_attribute("error.type", type(error).__name__)
             current.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"[:300]))
             raise
+
+
+def record(
+    name: str,
+    traceparent: str | None,
+    began: float,
+    attributes: Attributes | None = None,
+    *,
+    ended: float | None = None,
+) -> str | None:
+    """Note what has been, from `began` to `ended` or now (seconds since 1970); gives the span's traceparent."""
+    parent = _parent(traceparent)
+    if not enabled():
+        return parent
+    end = ended if ended is not None else time()
+    made = trace.get_tracer("lorabus").start_span(
+        name, context=_below(parent), attributes=attributes, start_time=int(min(began, end) * 1e9)
+    )
+    made.end(int(end * 1e9))
+    return _traceparent_of(made)
+
+
+def enabled() -> bool:
+    """Tell whether spans go anywhere."""
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
 def set_attributes(attributes: Attributes) -> None:
@@ -98,15 +123,22 @@ def set_attributes(attributes: Attributes) -> None:
     trace.get_current_span().set_attributes(attributes)
 
 
+def _parent(traceparent: str | None) -> str | None:
+    """The running span where it belongs to the same trace, or where no other is named; else the one named."""
+    given = valid_traceparent(traceparent)
+    running = _traceparent_of(trace.get_current_span())
+    return running if running and (given is None or trace_id(running) == trace_id(given)) else given
+
+
+def _below(traceparent: str | None) -> Context:
+    return _PROPAGATOR.extract({"traceparent": traceparent}) if traceparent else Context()
+
+
 def _traceparent_of(current: Span) -> str | None:
     context: SpanContext = current.get_span_context()
     if not context.is_valid:
         return None
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
-
-
-def _link(traceparent: str) -> Link:
-    return Link(_context_of(traceparent))
 
 
 def _context_of(traceparent: str) -> SpanContext:

@@ -92,8 +92,15 @@ class Lease:
         worker: str,
         lease_seconds: float,
         clock: Callable[[], float] = monotonic,
+        *,
+        traceparent: str | None = None,
+        previous: str | None = None,
     ) -> None:
-        """Take the lease of an attempt that this worker has claimed."""
+        """Take the lease of an attempt that this worker has claimed.
+
+        `traceparent` is the claim's span, `previous` that of the attempt before.
+        """
+        self.traceparent, self.previous = traceparent, previous
         self.job_id, self.attempt, self.worker = job_id, attempt, worker
         self.lost, self.cancelled = asyncio.Event(), asyncio.Event()
         self._store = store
@@ -164,5 +171,7 @@ class Lease:
 
     async def _write(self, **fields: object) -> None:
         self._beat += 1
-        beat = Heartbeat.model_validate({"worker": self.worker, "beat": self._beat, **fields})
+        beat = Heartbeat.model_validate(
+            {"worker": self.worker, "beat": self._beat, "traceparent": self.traceparent, **fields}
+        )
         await self._store.put(store_keys.heartbeat(self.job_id, self.attempt), as_json(beat))

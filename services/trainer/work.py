@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, time
 
 import structlog
 
 from schemas.events import State
 from schemas.jobs import JobRow
+from services.common import telemetry
 from services.common.ending import read_result
 from services.common.errors import WorldError
 from services.common.journal import send_event
@@ -71,6 +72,7 @@ class Worker:
             return None
         if await self._has_ended(row):
             return None
+        began = time()
         if not await claim(store, row.job_id, free.attempt, settings.worker, self._parts.clock):
             self._parts.metrics.claimed("lost")
             self._defer(row.job_id)
@@ -80,7 +82,16 @@ class Worker:
             self._parts.metrics.waited((self._parts.clock() - row.created_at).total_seconds())
         self._watch.forget(row.job_id)
         log.info("claimed", job_id=row.job_id, attempt=free.attempt, how=outcome)
-        return Lease(store, row.job_id, free.attempt, settings.worker, settings.lease_seconds, self._clock)
+        return Lease(
+            store,
+            row.job_id,
+            free.attempt,
+            settings.worker,
+            settings.lease_seconds,
+            self._clock,
+            traceparent=_claim_spans(row, free.attempt, settings.worker, began),
+            previous=free.last.traceparent if free.last else None,
+        )
 
     async def _has_ended(self, row: JobRow) -> bool:
         # Its writer may have died before it sent the last event; sending it again is free of harm.
@@ -113,3 +124,14 @@ class Worker:
         await asyncio.wait(waits, timeout=self._pause, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
+
+
+def _claim_spans(row: JobRow, attempt: int, worker: str, began: float) -> str | None:
+    """How long the job waited since its last event, and the claim; gives the claim's traceparent."""
+    attributes: telemetry.Attributes = {
+        "lorabus.job.id": row.job_id,
+        "lorabus.attempt": attempt,
+        "lorabus.worker": worker,
+    }
+    telemetry.record("job.wait", row.traceparent, row.updated_at.timestamp(), attributes, ended=began)
+    return telemetry.record("job.claim", row.traceparent, began, attributes)

@@ -14,8 +14,10 @@ import structlog
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream.kafka.message import KafkaMessage
+from opentelemetry.trace import SpanKind
 
 from schemas.envelope import Envelope, EnvelopeError, decode
+from services.common import telemetry
 from services.common.errors import WorldError
 from services.common.kafka.dead_letters import DeadLetters, Unreadable
 
@@ -67,8 +69,17 @@ class Consumption:
         await self._finish(message, self._together(message.raw_message, handle), commit=True)
 
     async def alone(self, record: ConsumerRecord, handle: Handle, decoder: Decode = decode_record) -> None:
-        """Work through one record, for `services.common.kafka.work`, which commits it. `handle` as in `run`."""
-        dead = await self._one(record, handle, decoder)
+        """Work through one record, for `services.common.kafka.work`, which commits it. `handle` as in `run`.
+
+        Each try is a span of the record's trace.
+        """
+
+        async def traced(received: Received) -> None:
+            name, trace = f"process {received.topic}", received.envelope.traceparent
+            with telemetry.span(name, trace, _messaging(received), kind=SpanKind.CONSUMER):
+                await handle(received)
+
+        dead = await self._one(record, traced, decoder)
         self.dead_letters.count(handled=1, dead=int(dead))
 
     async def _finish(
@@ -131,6 +142,19 @@ async def _commit(message: KafkaMessage, batch: Iterable[ConsumerRecord]) -> Non
     except KafkaError as error:
         # The group was rebalanced or the broker is away; whoever gets the batch again drops what it knows.
         log.warning("commit refused", error=str(error))
+
+
+def _messaging(received: Received) -> telemetry.Attributes:
+    """OpenTelemetry's words for a record of Kafka."""
+    return {
+        "messaging.system": "kafka",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": received.topic,
+        "messaging.destination.partition.id": str(received.partition),
+        "messaging.kafka.offset": received.offset,
+        "messaging.message.id": received.envelope.id,
+    }
 
 
 def _received(record: ConsumerRecord, decoder: Decode) -> Received:

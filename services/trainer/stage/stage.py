@@ -10,6 +10,7 @@ from aiohttp.abc import AbstractResolver
 
 from schemas.failures import Reason
 from schemas.workspace import ResolvedSpec, VolumeSource
+from services.common import telemetry
 from services.common.errors import JobError, UserError, WorldError
 from services.common.object_store import ObjectStore
 from services.common.registry.transport import Note
@@ -59,7 +60,10 @@ async def _stage(spec: ResolvedSpec, transfer: Transfer, resolver: AbstractResol
     any_extension = spec.config.dataset.dataset_extension is not None
     if spec.input.volume is not None:
         return await _stage_volume(spec.input.volume, transfer, any_extension=any_extension)
-    return await _patiently(lambda: stage_image(spec.input, transfer, any_extension=any_extension), transfer.settings)
+    with telemetry.span("dataset.stage.source", None, {"lorabus.source": "image"}):
+        return await _patiently(
+            lambda: stage_image(spec.input, transfer, any_extension=any_extension), transfer.settings
+        )
 
 
 async def _stage_urls(urls: Sequence[str], transfer: Transfer, resolver: AbstractResolver | None) -> list[Staged]:
@@ -110,7 +114,7 @@ async def _in_parallel(steps: Sequence[Step], settings: StagingSettings) -> list
 
     async def run(step: Step) -> Staged:
         async with slots:
-            return await _patiently(step, settings)
+            return await _traced(step, settings)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -118,6 +122,14 @@ async def _in_parallel(steps: Sequence[Step], settings: StagingSettings) -> list
     except BaseExceptionGroup as failures:
         raise _most_telling(failures) from failures
     return [task.result() for task in tasks]
+
+
+async def _traced(step: Step, settings: StagingSettings) -> Staged:
+    with telemetry.span("dataset.stage.source", None, {"lorabus.source": "file"}):
+        got = await _patiently(step, settings)
+        telemetry.set_attributes({"lorabus.file.name": got.file.name, "lorabus.bytes": got.file.size})
+        telemetry.set_attributes({"lorabus.dataset.reused": got.reused})
+        return got
 
 
 async def _patiently(step: Callable[[], Awaitable[T]], settings: StagingSettings) -> T:
