@@ -40,7 +40,7 @@ VARIANTS: dict[str, Sections] = {
     "target_modules q_proj, v_proj": _lora(target_modules=["q_proj", "v_proj"]),
     "target_modules attention only": _lora(target_modules=["q_proj", "k_proj", "v_proj", "o_proj"]),
     "use_dora true": _lora(use_dora=True),
-    "packing true, batch 2": _training(packing=True, per_device_train_batch_size=2),
+    "packing true, batch 1": _training(packing=True, per_device_train_batch_size=1),
     "max_length 64": _training(max_length=64),
     "batch 1": _training(per_device_train_batch_size=1),
     "batch 32": _training(per_device_train_batch_size=32),
