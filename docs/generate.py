@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from docs.reference import commands, settings
+from docs.reference import commands, metrics, settings
 
 FOLDER = Path(__file__).parent
 _ROOT = FOLDER.parent
@@ -22,8 +22,12 @@ _TEST = re.compile(r"^(?:async )?def (test_\w+)\(", re.MULTILINE)
 def files() -> dict[str, str]:
     """Every generated page, by its path below `docs`."""
     places = places_of_tests()
-    made = {"reference/cli.md": commands.page(), "reference/settings.md": settings.page()}
-    return made | {page.name: relinked(page.read_text(), places) for page in sorted(FOLDER.glob("*.md"))}
+    linked = {page.name: relinked(page.read_text(), places) for page in sorted(FOLDER.glob("*.md"))}
+    return linked | {
+        "reference/cli.md": commands.page(),
+        "reference/settings.md": settings.page(),
+        "metrics.md": metrics.page(),
+    }
 
 
 def places_of_tests() -> dict[str, list[str]]:
