@@ -1,10 +1,11 @@
-"""`/docs`, `/asyncapi` and the pages of `docs/`: all written here, so that nothing is loaded from elsewhere."""
+"""`/docs`, `/asyncapi`, JSON Schemas and the pages of `docs/`: all written here, so that nothing is loaded from elsewhere."""
 
 from fastapi import APIRouter, FastAPI
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, JSONResponse
 
-from schemas.asyncapi import asyncapi
+from schemas.asyncapi import asyncapi, json_schema, message_models
+from schemas.topics import short_type
 from services.ingest.http_problem import ProblemError
 from services.ingest.pages import documents
 from services.ingest.pages.render import page
@@ -34,5 +35,12 @@ def docs_router(app: FastAPI) -> APIRouter:
     @router.get("/asyncapi.json")
     async def topics_as_json() -> JSONResponse:
         return JSONResponse(asyncapi())
+
+    @router.get("/schemas/{name}.json")
+    async def schema(name: str) -> JSONResponse:
+        short = short_type(name)
+        if short == name or short not in message_models():
+            raise ProblemError(404, "Not Found", f"there is no type {name[:100]!r}; /asyncapi has all of them")
+        return JSONResponse(json_schema(short), media_type="application/schema+json")
 
     return router

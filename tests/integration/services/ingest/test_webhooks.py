@@ -5,12 +5,9 @@ killed with deliveries under way sends them when it starts again.
 """
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,6 +26,7 @@ from services.ingest.webhooks.metrics import WebhookMetrics
 from services.ingest.webhooks.running import delivering
 from tests.component.services.ingest.harness import workspace
 from tests.integration.services.ingest.harness import running_ingest, settings_for
+from tests.integration.services.ingest.process import process, ready
 from tests.integration.services.ingest.receiver import SECRET, Receiver, receiving
 
 LIFE = ["job.accepted", "job.queued", "job.cancelling", "job.cancelled"]
@@ -162,38 +160,3 @@ async def test_a_killed_ingest_delivers_when_it_starts_again(
     with process(own) as (_, address):
         await until(lambda: len(receiver.events) == 4 * len(jobs))
         assert [receiver.of(job) for job in jobs] == [LIFE] * len(jobs)
-
-
-async def ready(address: str) -> None:
-    async with asyncio.timeout(40), aiohttp.ClientSession() as http:
-        while True:
-            try:
-                async with http.get(f"{address}/readyz") as answer:
-                    if answer.status == 200:
-                        return
-            except aiohttp.ClientConnectionError:
-                pass
-            await asyncio.sleep(0.05)
-
-
-@contextmanager
-def process(own: IngestSettings) -> "Iterator[tuple[subprocess.Popen[bytes], str]]":
-    """Ingest as `lorabus serve` runs it; ended with the block."""
-    address = f"127.0.0.1:{free_port()}"
-    bare = {name: text for name, text in os.environ.items() if not name.startswith(("LORABUS_", "OTEL_"))}
-    env = {
-        **bare,
-        "LORABUS_HOME": str(own.home),
-        "LORABUS_KAFKA": own.kafka,
-        "LORABUS_HTTP_ADDR": address,
-        "LORABUS_SOURCE_ALLOW": ",".join(own.source_allow),
-        "LORABUS_WEBHOOKS_FILE": str(own.webhooks_file),
-        "LORABUS_WEBHOOKS_RETRY_SECONDS": str(own.webhooks_retry_seconds),
-    }
-    with (own.home / "ingest.log").open("ab") as log:
-        started = subprocess.Popen([sys.executable, "-m", "services.ingest"], env=env, stdout=log, stderr=log)
-    try:
-        yield started, f"http://{address}"
-    finally:
-        started.kill()
-        started.wait()
