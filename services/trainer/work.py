@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from time import monotonic, time
 
 import structlog
@@ -81,7 +82,9 @@ class Worker:
         if free.attempt == 1:
             self._parts.metrics.waited((self._parts.clock() - row.created_at).total_seconds())
         self._watch.forget(row.job_id)
-        log.info("claimed", job_id=row.job_id, attempt=free.attempt, how=outcome)
+        traceparent = _claim_spans(row, free.attempt, settings.worker, began)
+        with _logged(traceparent):
+            log.info("claimed", job_id=row.job_id, attempt=free.attempt, how=outcome)
         return Lease(
             store,
             row.job_id,
@@ -89,7 +92,7 @@ class Worker:
             settings.worker,
             settings.lease_seconds,
             self._clock,
-            traceparent=_claim_spans(row, free.attempt, settings.worker, began),
+            traceparent=traceparent,
             previous=free.last.traceparent if free.last else None,
         )
 
@@ -104,6 +107,10 @@ class Worker:
 
     async def _work_on(self, lease: Lease) -> None:
         self._lease = lease
+        with _logged(lease.traceparent):
+            await self._run(lease)
+
+    async def _run(self, lease: Lease) -> None:
         keeping = asyncio.create_task(lease.keep())
         try:
             with self._parts.metrics.working():
@@ -124,6 +131,12 @@ class Worker:
         await asyncio.wait(waits, timeout=self._pause, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
+
+
+def _logged(traceparent: str | None) -> AbstractContextManager[None]:
+    """Every log line of the block, and of what it starts, carries the trace's id."""
+    known = {"trace_id": telemetry.trace_id(traceparent)} if traceparent else {}
+    return structlog.contextvars.bound_contextvars(**known)
 
 
 def _claim_spans(row: JobRow, attempt: int, worker: str, began: float) -> str | None:
