@@ -5,7 +5,7 @@ The tag moves last: whenever a push was broken off, a tag that is there shows a 
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -98,14 +98,27 @@ def failing_at(place: int, fault: Fault, registry: FakeRegistry):  # type: ignor
     return choose
 
 
+async def at_each_place(registry: FakeRegistry, check: Callable[[int], Awaitable[None]]) -> None:
+    """Do it for each request of a whole push, several side by side: most of the time somebody waits for an answer."""
+    turns = asyncio.Semaphore(8)
+
+    async def one(place: int) -> None:
+        async with turns:
+            await check(place)
+
+    async with asyncio.TaskGroup() as group:
+        for place in range(len(registry.log)):
+            group.create_task(one(place))
+
+
 @pytest.mark.parametrize("name", FAULTS)
 async def test_one_fault_anywhere_in_a_push(tmp_path: Path, registry: FakeRegistry, name: str) -> None:
     plain = await push(tmp_path / "plain", registry)
     assert plain.types()[-1] == "job.succeeded"
-    requests = len(registry.log)
-    assert requests > 12
+    assert len(registry.log) > 12
     digest = registry.tag("team/adapter", "v1")
-    for place in range(requests):
+
+    async def check(place: int) -> None:
         broken = FakeRegistry(auth="bearer")
         async with running(broken):
             broken.fault = failing_at(place, FAULTS[name], broken)
@@ -115,18 +128,23 @@ async def test_one_fault_anywhere_in_a_push(tmp_path: Path, registry: FakeRegist
         assert is_whole(broken), failed
         assert broken.tag("team/adapter", "v1") == digest, failed
 
+    await at_each_place(registry, check)
+
 
 async def test_a_push_that_never_comes_through_leaves_no_tag(tmp_path: Path, registry: FakeRegistry) -> None:
     """From request N on everything fails; whatever N, there is no half image, and the job's failure is clear."""
     await push(tmp_path / "plain", registry)
-    for place in range(len(registry.log)):
+
+    async def check(place: int) -> None:
         broken = FakeRegistry(auth="bearer")
         async with running(broken):
-            broken.fault = lambda number, request, _, place=place: Fault("status", 500) if number >= place else None
+            broken.fault = lambda number, request, _: Fault("status", 500) if number >= place else None
             bench = await push(tmp_path / str(place), broken)
             assert bench.last()["reason"] == "RegistryUnavailable"
             assert "HTTP 500" in str(bench.last()["message"])
         assert is_whole(broken) or broken.tag("team/adapter", "v1") is None
+
+    await at_each_place(registry, check)
 
 
 async def test_a_publisher_that_is_killed_anywhere_is_followed_by_one_that_finishes(
@@ -135,14 +153,15 @@ async def test_a_publisher_that_is_killed_anywhere_is_followed_by_one_that_finis
     """The first one is cancelled while it waits for the answer to request N, which is what a kill leaves behind."""
     await push(tmp_path / "plain", registry)
     digest = registry.tag("team/adapter", "v1")
-    for place in range(len(registry.log)):
+
+    async def check(place: int) -> None:
         async with running(FakeRegistry(auth="bearer")) as other:
             bench = fresh_bench(tmp_path / str(place), other)
             output = to_image(f"{other.address}/team/adapter:v1")
             record = await trained_job(bench.store, output, files=adapter_files(400_000))
             reached = asyncio.Event()
 
-            def hold(number: int, *_: object, place: int = place, reached: asyncio.Event = reached) -> Fault | None:
+            def hold(number: int, *_: object) -> Fault | None:
                 if number != place:
                     return None
                 reached.set()
@@ -161,3 +180,5 @@ async def test_a_publisher_that_is_killed_anywhere_is_followed_by_one_that_finis
         ids = [event.id for event in bench.sent]
         assert list(dict.fromkeys(ids)) == [f"{record.job_id}:1:publisher:{n + 1}" for n in range(len(set(ids)))]
         assert bench.types()[-1] == "job.succeeded"
+
+    await at_each_place(registry, check)
