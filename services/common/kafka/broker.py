@@ -8,8 +8,9 @@ what cannot be decoded reaches us raw, because it must be dead-lettered before i
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiokafka import ConsumerRebalanceListener, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.annotations import KafkaMessage as Injected
@@ -22,9 +23,6 @@ from services.common.kafka.connection import REQUEST_TIMEOUT_MS, password, tls_c
 from services.common.settings import Settings
 
 MAX_POLL_RECORDS = 500
-# After an empty poll FastStream sleeps as long as it polled: with its 200 ms every step of an idle pipeline would lag.
-POLL_MS = 20
-Batch = tuple[ConsumerRecord, ...]
 _SASL = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
 
 
@@ -54,20 +52,20 @@ def subscribe(
     group: str | None,
     title: str,
     listener: ConsumerRebalanceListener | None = None,
-    max_records: int = MAX_POLL_RECORDS,
 ) -> Any:
-    """Hand batches of raw records of `topic` to `handler`; without a `group` the topic is read whole, every time."""
+    """Hand batches of raw records of `topic` to `handler`; without a `group` the topic is read whole, every time.
+
+    FastStream waits for one record, which costs nothing while there is none; what else has arrived by then is taken
+    along. Its own batches sleep after each empty poll: an idle pipeline would lag, or burn processor time.
+    """
     subscriber = broker.subscriber(
         StreamTopic(topic.name, declare=False),
-        batch=True,
-        batch_timeout_ms=POLL_MS,
         group_id=group,
         auto_offset_reset="earliest",
         ack_policy=AckPolicy.MANUAL,
         parser=_parse_raw,
         decoder=_decode_nothing,
         listener=listener,
-        max_records=max_records,
         max_poll_interval_ms=10 * 60 * 1000,
         session_timeout_ms=10_000,
         partition_assignment_strategy=(StickyPartitionAssignor,),
@@ -78,17 +76,28 @@ def subscribe(
     )
 
     @subscriber
-    async def on_batch(message: Injected) -> None:
+    async def on_record(message: Injected) -> None:
+        message.raw_message = (message.raw_message, *await _arrived(message.consumer))
         await handler(message)
 
     return subscriber
 
 
-async def _parse_raw(batch: Batch, original: Callable[[Batch], Awaitable[KafkaMessage]]) -> KafkaMessage:
+async def _arrived(consumer: AIOKafkaConsumer) -> list[ConsumerRecord]:
+    """Give what waits in the consumer, without waiting; a fault is told by the next poll, which meets it again."""
+    try:
+        found = await consumer.getmany(timeout_ms=0, max_records=MAX_POLL_RECORDS)
+    except KafkaError:
+        return []
+    return [record for records in found.values() for record in records]
+
+
+async def _parse_raw(
+    record: ConsumerRecord, original: Callable[[ConsumerRecord], Awaitable[KafkaMessage]]
+) -> KafkaMessage:
     # FastStream decodes every header as UTF-8 before any handler runs; a hostile one would be lost, not reported.
-    bare = tuple(_without_headers(record) for record in batch)
-    message = await original(bare)
-    message.raw_message = batch
+    message = await original(_without_headers(record))
+    message.raw_message = record
     return message
 
 
