@@ -9,6 +9,7 @@ from services.publisher.destinations import Parcel
 from services.publisher.documents import put_documents
 from services.publisher.layers import Compression, StoredFile
 from services.publisher.manifest import Image, build_image
+from services.publisher.model_pack import model_pack
 from services.publisher.packing import Packing
 from services.publisher.plan import annotations, info_files, layer_files
 from services.publisher.records import LayerRecord, layer_key
@@ -24,7 +25,8 @@ async def make_parcel(store: ObjectStore, record: SpecRecord, manifest: AdapterM
     layers = (await _layer("adapter", store, files, compression), await _layer("info", store, info, compression))
     notes = annotations(record.spec, manifest)
     told = partial(referrers, record, manifest, packing.signer)
-    return Parcel(layers, (*files, *info), partial(_assemble, layers, notes), told)
+    model = partial(model_pack, record, manifest, notes) if packing.model_pack else None
+    return Parcel(layers, (*files, *info), partial(_assemble, layers, notes), told, model)
 
 
 async def remember(store: ObjectStore, parcel: Parcel, reference: str) -> None:

@@ -25,6 +25,8 @@ class Parcel:
     """Writes config and manifest; possible once every layer was read."""
     referrers: Callable[[Image], tuple[Referrer, ...]]
     """Writes what is to be told about the image beside it."""
+    model_pack: Callable[[Image], Referrer] | None = None
+    """Writes the same weights' manifest for tools that take models, where that is wanted."""
 
 
 class Destination(Protocol):

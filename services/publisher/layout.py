@@ -22,6 +22,7 @@ from services.common.registry.layout import REF_NAME
 from services.common.telemetry import span
 from services.publisher.destinations import BeforeTag, OnBytes, Parcel
 from services.publisher.manifest import Image
+from services.publisher.model_pack import tag_of
 from services.publisher.plan import VolumeTarget
 from services.publisher.referrers import NOTHING, Referrer
 
@@ -81,16 +82,22 @@ class VolumeDestination:
         image = parcel.assemble()
         for file in parcel.files:
             await _save(aside / Path(file.entry.path).name, self._store.stream(file.key))
-        await asyncio.to_thread(_write_documents, aside, image, parcel.referrers(image))
+        model = (parcel.model_pack(image),) if parcel.model_pack else ()
+        await asyncio.to_thread(_write_documents, aside, image, parcel.referrers(image), model)
         on_bytes("config", len(image.config))
         return image
 
 
-def _write_documents(aside: Path, image: Image, referrers: tuple[Referrer, ...]) -> None:
+def _write_documents(aside: Path, image: Image, referrers: tuple[Referrer, ...], models: tuple[Referrer, ...]) -> None:
     tagged = image.descriptor.model_copy(update={"annotations": {REF_NAME: TAG, **_FOR_COSIGN}})
-    named = [tagged.to_json(), *(referrer.descriptor.to_json() for referrer in referrers)]
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": named}
-    told = [data for referrer in referrers for data in (referrer.document, referrer.manifest)]
+    beside_tag = {"annotations": {REF_NAME: tag_of(TAG)}}
+    named = [
+        tagged,
+        *(referrer.descriptor for referrer in referrers),
+        *(model.descriptor.model_copy(update=beside_tag) for model in models),
+    ]
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [one.to_json() for one in named]}
+    told = [data for beside in (*referrers, *models) for data in (beside.document, beside.manifest)]
     for data in {image.config, image.manifest, NOTHING, *told}:
         _write_whole(aside / "blobs" / "sha256" / _hex(sha256_of(data)), data)
     _write_whole(aside / "oci-layout", to_json({"imageLayoutVersion": "1.0.0"}))

@@ -13,10 +13,11 @@ class Packing:
 
     compression: Compression = "gzip"
     signer: Signer | None = None
+    model_pack: bool = False
 
 
 def packing_of(settings: PublisherSettings) -> Packing:
     """Read them; a key that cannot be used is a `StartError`."""
     key = settings.signing_key_file
     signer = None if key is None else read_signer(key, settings.signing_key_password_file)
-    return Packing(settings.layer_compression, signer)
+    return Packing(settings.layer_compression, signer, settings.model_pack)

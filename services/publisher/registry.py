@@ -11,6 +11,7 @@ from services.common.registry.upload import Source, push_blob
 from services.common.telemetry import span
 from services.publisher.destinations import BeforeTag, OnBytes, Parcel
 from services.publisher.manifest import Image
+from services.publisher.model_pack import tag_of
 from services.publisher.referrers import NOTHING, Referrer
 from services.publisher.sources import BytesSource, LayerSource
 
@@ -32,9 +33,14 @@ class RegistryDestination:
         await self._put_manifest(image)
         for referrer in parcel.referrers(image):
             await self._put_referrer(image, referrer, on_bytes)
+        model = parcel.model_pack(image) if parcel.model_pack else None
+        if model is not None:
+            await self._push("model config", BytesSource(model.document), on_bytes)
         await before_tag()
+        if model is not None:
+            await self._tag(tag_of(self._tags[-1]), model.descriptor.digest, model.manifest)
         for tag in self._tags:
-            await self._tag(tag, image)
+            await self._tag(tag, image.digest, image.manifest)
         reference = f"{self._repository.host}/{self._repository.path}:{self._tags[-1]}"
         return image, reference
 
@@ -75,10 +81,10 @@ class RegistryDestination:
             found = "is missing" if there is None else f"has {there:,} bytes instead of {size:,}"
             raise RegistryUnavailable(repository.host, f"{repository.path}@{digest} {found} after the push")
 
-    async def _tag(self, tag: str, image: Image) -> None:
+    async def _tag(self, tag: str, digest: str, manifest: bytes) -> None:
         repository = self._repository
-        if await repository.resolve(tag, scope=repository.push_scope) != image.digest:
-            await repository.put_manifest(tag, image.manifest, MANIFEST)
+        if await repository.resolve(tag, scope=repository.push_scope) != digest:
+            await repository.put_manifest(tag, manifest, MANIFEST)
 
 
 async def _together(works: Iterable[Coroutine[None, None, None]]) -> None:

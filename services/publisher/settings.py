@@ -23,4 +23,8 @@ class PublisherSettings(Settings):
         description="Key that images and their provenance are signed with, as `cosign generate-key-pair` makes it.",
     )
     signing_key_password_file: Path | None = Field(default=None, description="The key's password.")
+    model_pack: bool = Field(
+        default=False,
+        description="Also write a CNCF ModelPack manifest over the same blobs, under the image's tag and `-modelpack`.",
+    )
     registry_silence_seconds: float = Field(default=60.0, gt=0, description="Longest silence of a registry.")

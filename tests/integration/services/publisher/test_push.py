@@ -203,3 +203,35 @@ async def test_two_publishers_at_the_same_job_do_no_harm(bench: Bench, reference
     assert bench.types().count("job.succeeded") == 2
     assert len({event.id for event in bench.sent if event.type.endswith("job.succeeded.v1")}) == 1
     crane("validate", "--insecure", "--remote", reference)
+
+
+async def test_a_model_pack_lies_beside_the_image_and_shares_its_blobs(
+    tmp_path: Path, registry_address: str, reference: str, crane: Run, oras: Run
+) -> None:
+    bench = make_bench(tmp_path, insecure_registries=registry_address, model_pack=True)
+    write_secret(bench.settings.secrets_dir, registry_address)
+    record = await _published(bench, reference)
+    image = json.loads(crane("manifest", "--insecure", reference))
+    model = json.loads(oras("manifest", "fetch", "--plain-http", f"{reference}-modelpack"))
+    assert model["artifactType"] == "application/vnd.cncf.model.manifest.v1+json"
+    assert [layer["digest"] for layer in model["layers"]] == [layer["digest"] for layer in image["layers"]]
+    oras("cp", "--from-plain-http", f"{reference}-modelpack", "--to-oci-layout", f"{tmp_path / 'copy'}:v1")
+
+    tags, digest = crane("ls", "--insecure", reference.rpartition(":")[0]), crane("digest", "--insecure", reference)
+    await bench.publisher().publish_again(record.job_id)
+    assert crane("ls", "--insecure", reference.rpartition(":")[0]) == tags
+    assert crane("digest", "--insecure", reference) == digest
+
+
+async def test_a_volume_has_the_model_pack_too(tmp_path: Path, skopeo: Run) -> None:
+    bench = make_bench(tmp_path, model_pack=True)
+    record = await trained_job(bench.store, to_claim("claim"))
+    await bench.publisher().publish(record.job_id, 1)
+    image = bench.last()["image"]
+    assert isinstance(image, dict)
+    folder = bench.settings.volumes_dir / "claim" / record.job_id
+    raw = skopeo("inspect", "--raw", f"oci:{folder}:latest-modelpack")
+    assert json.loads(raw)["artifactType"] == "application/vnd.cncf.model.manifest.v1+json"
+    assert json.loads(skopeo("inspect", str(image["reference"])))["Digest"] == image["digest"]
+    pulled = await pull(f"oci:{folder}", tmp_path / "out", CallerSettings(home=tmp_path))
+    assert pulled.digest == image["digest"]
