@@ -1,4 +1,4 @@
-"""`/docs`, `/asyncapi`, JSON Schemas and the pages of `docs/`: all written here, so that nothing is loaded from elsewhere."""
+"""`/docs`, `/asyncapi`, JSON Schemas and the pages of `docs/`: all written here, nothing is loaded from elsewhere."""
 
 from fastapi import APIRouter, FastAPI
 from markupsafe import Markup

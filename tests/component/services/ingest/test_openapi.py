@@ -13,7 +13,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from services.ingest.settings import IngestSettings
 from tests.component.services.ingest.harness import workspace
-from tests.component.services.ingest.test_http import serving
+from tests.component.services.ingest.serving import serving
 
 EXAMPLES = 25
 
