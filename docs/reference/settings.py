@@ -13,9 +13,7 @@ from lorabus.settings import CallerSettings
 from services.common.settings import Settings
 from services.ingest.settings import IngestSettings
 from services.publisher.settings import PublisherSettings
-from services.trainer.dataset.settings import DatasetSettings
 from services.trainer.settings import TrainerSettings
-from services.trainer.stage.settings import StagingSettings
 
 _HEAD = """# Settings
 
@@ -35,12 +33,12 @@ or `none`, the default), `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_ZIPKIN_EN
 `LORABUS_CACHE` is where `lorabus up` and the tests keep what they fetch or build once for each user
 (default `~/.cache/lorabus`; safe to delete).
 """
-CLASSES: Mapping[str, tuple[type[Settings], ...]] = {
-    "Every service and the command": (Settings,),
-    "The command": (CallerSettings,),
-    "ingest": (IngestSettings,),
-    "trainer": (TrainerSettings, DatasetSettings, StagingSettings),
-    "publisher": (PublisherSettings,),
+CLASSES: Mapping[str, type[Settings]] = {
+    "Every service and the command": Settings,
+    "The command": CallerSettings,
+    "ingest": IngestSettings,
+    "trainer": TrainerSettings,
+    "publisher": PublisherSettings,
 }
 _BELOW_HOME = {
     "store": "file://$LORABUS_HOME/store",
@@ -54,16 +52,17 @@ _BELOW_HOME = {
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([_HEAD, *(_section(title, kinds) for title, kinds in CLASSES.items()), _TAIL])
+    return "\n".join([_HEAD, *(_section(title, kind) for title, kind in CLASSES.items()), _TAIL])
 
 
-def own_fields(kinds: tuple[type[Settings], ...]) -> dict[str, FieldInfo]:
-    """What these classes declare themselves."""
-    return {name: field for kind in kinds for name, field in kind.model_fields.items() if name in kind.__annotations__}
+def own_fields(kind: type[Settings]) -> dict[str, FieldInfo]:
+    """What a class has beside the settings that all share."""
+    shared = Settings.model_fields if kind is not Settings else {}
+    return {name: field for name, field in kind.model_fields.items() if name not in shared}
 
 
-def _section(title: str, kinds: tuple[type[Settings], ...]) -> str:
-    rows = [_row(name, field) for name, field in own_fields(kinds).items()]
+def _section(title: str, kind: type[Settings]) -> str:
+    rows = [_row(name, field) for name, field in own_fields(kind).items()]
     return "\n".join([f"## {title}", "", "| variable | default | |", "| --- | --- | --- |", *rows, ""])
 
 
