@@ -6,11 +6,12 @@ from pathlib import Path
 
 from lorabus.faults import BadInput
 from schemas.presets import Preset, find_preset, presets
+from services.common import base_models
+from services.common.errors import UserError
 from services.common.object_store import open_store
 from services.common.settings import Settings
 
 CONFIG = "adapter_config.json"
-NEEDED = ("config.json", "tokenizer.json")
 
 
 def base_model_of(adapter: Path, settings: Settings) -> Path:
@@ -25,16 +26,15 @@ def base_model_of(adapter: Path, settings: Settings) -> Path:
 
 
 def base_model(repository: str, settings: Settings) -> Path:
-    """The folder of a repository's weights: below `LORABUS_MODELS`, or copied from the store once."""
+    """The folder of a repository's weights: below `LORABUS_MODELS`, copied from the store, or fetched by a trainer."""
     preset = _preset(repository)
-    name = preset.name.replace("/", "--")
-    folder = Path(settings.models) / name
-    if "://" in settings.models:
-        folder = settings.home / "models-cache" / name / preset.revision
-        if not _complete(folder):
-            asyncio.run(_copy(f"models/{name}/", folder, settings))
-    if not _complete(folder):
-        raise BadInput(f"the base model {repository} is not on this machine: put its files into {folder}")
+    try:
+        folder = asyncio.run(base_models.find(preset.name, preset.revision, settings, lambda: open_store(settings)))
+    except UserError as error:
+        raise BadInput(error.message) from error
+    if folder is None:
+        place = base_models.place(preset.name, settings)
+        raise BadInput(f"the base model {repository} is not on this machine: put its files into {place}")
     return folder
 
 
@@ -45,15 +45,3 @@ def _preset(repository: str) -> Preset:
     if not isinstance(found, Preset):
         raise BadInput(f"{repository!r} is no base model that lorabus could know")
     return found
-
-
-def _complete(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in NEEDED) and any(folder.glob("*.safetensors"))
-
-
-async def _copy(prefix: str, folder: Path, settings: Settings) -> None:
-    store = open_store(settings)
-    for key in await store.list(prefix):
-        path = folder / key[len(prefix) :]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        await store.download(key, path)

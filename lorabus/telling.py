@@ -14,6 +14,7 @@ from schemas.events.job import (
     JobRejected,
     JobSucceeded,
 )
+from schemas.events.model import ModelStaging
 from schemas.events.training import (
     AdapterTrained,
     CheckpointSaved,
@@ -83,6 +84,9 @@ def _sentence(event: EventData) -> str:  # noqa: C901, PLR0911, PLR0912 - a tabl
         case JobClaimed():
             resumed = f", goes on from step {event.resumed_from_step}" if event.resumed_from_step else ""
             return f"claimed by {event.worker} (attempt {event.attempt}{resumed})"
+        case ModelStaging():
+            total = f" of {size(event.total_bytes)}" if event.total_bytes else ""
+            return f"fetching {event.repository}: {size(event.bytes)}{total}"
         case DatasetStaging():
             total = f" of {size(event.total_bytes)}" if event.total_bytes else ""
             return f"staging the dataset: {size(event.bytes)}{total}"

@@ -12,9 +12,10 @@ from lorabus.telling import figures, tell
 from schemas.events.base import State
 from schemas.events.dataset import DatasetStaging
 from schemas.events.image import ImagePushing
+from schemas.events.model import ModelStaging
 from schemas.events.training import TrainingProgress, TrainingResumed, TrainingStarted
 
-MOVING = (DatasetStaging, TrainingProgress, ImagePushing)
+MOVING = (ModelStaging, DatasetStaging, TrainingProgress, ImagePushing)
 """Events that only move the bar."""
 PROGRESS_PAUSE = timedelta(seconds=2)
 """Without a terminal, progress is told no more often than this."""
@@ -40,7 +41,7 @@ class Bar:
 def bar_after(bar: Bar, event: Event) -> Bar:
     """The bar as it stands after an event. Pure."""
     match event.model:
-        case DatasetStaging(bytes=done, total_bytes=total):
+        case ModelStaging(bytes=done, total_bytes=total) | DatasetStaging(bytes=done, total_bytes=total):
             return Bar("staging", done, total)
         case TrainingStarted(total_steps=total):
             return Bar("training", 0, total)

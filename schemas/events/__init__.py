@@ -16,6 +16,7 @@ from schemas.events.job import (
     JobRejected,
     JobSucceeded,
 )
+from schemas.events.model import ModelStaging
 from schemas.events.training import (
     AdapterTrained,
     CheckpointSaved,
@@ -31,6 +32,7 @@ EVENT_TYPES: Mapping[str, type[EventData]] = MappingProxyType(
         "job.queued": JobQueued,
         "job.rejected": JobRejected,
         "job.claimed": JobClaimed,
+        "model.staging": ModelStaging,
         "dataset.staging": DatasetStaging,
         "dataset.staged": DatasetStaged,
         "dataset.checked": DatasetChecked,

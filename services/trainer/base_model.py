@@ -1,4 +1,4 @@
-"""Where a preset's base weights are: a folder under `LORABUS_MODELS`, or a prefix of the store, copied here once."""
+"""Where a preset's base weights are: where `LORABUS_MODELS` says, else fetched from the hub once."""
 
 from pathlib import Path
 
@@ -7,26 +7,39 @@ import orjson
 from schemas.failures import Reason
 from schemas.presets import Preset, UnknownPreset, find_preset
 from schemas.workspace import ResolvedSpec
+from services.common import base_models
+from services.common.base_models import INDEX, WEIGHTS, missing
 from services.common.errors import UserError
 from services.common.object_store import ObjectStore
+from services.trainer.hub import HubSilent, fetch_model
+from services.trainer.hub_settings import HubSettings
 from services.trainer.planning.memory import ModelFacts, model_facts
-from services.trainer.settings import TrainerSettings
-
-NEEDED = ("config.json", "tokenizer.json")
+from services.trainer.stage.progress import OnProgress
 
 
-async def find_base_model(spec: ResolvedSpec, store: ObjectStore, settings: TrainerSettings) -> Path:
-    """Give the local folder with config, tokenizer and safetensors; raises `UserError(ModelNotFound)`."""
-    name = spec.preset.replace("/", "--")
-    if "://" in settings.models:
-        folder = settings.home / "models-cache" / name / spec.model.revision
-        if not _complete(folder):
-            await _copy(store, f"models/{name}/", folder)
-    else:
-        folder = Path(settings.models) / name
-    if not _complete(folder):
-        raise UserError(Reason.MODEL_NOT_FOUND, _how_to_provide(spec, folder))
+async def find_base_model(
+    spec: ResolvedSpec, store: ObjectStore, settings: HubSettings, on_progress: OnProgress
+) -> Path:
+    """Give the local folder with config, tokenizer and safetensors; raises a `JobError` that says how to provide it."""
+    folder = await find_here(spec, store, settings)
+    if folder is not None:
+        return folder
+    if not settings.hub_url:
+        raise UserError(Reason.MODEL_NOT_FOUND, _how_to_provide(spec, settings))
+    folder = base_models.cache_folder(spec.preset, spec.model.revision, settings)
+    try:
+        await fetch_model(spec.model, folder, settings, on_progress)
+    except HubSilent as silence:
+        why = f"{_how_to_provide(spec, settings)}. The hub could not be asked: {silence}"
+        raise UserError(Reason.MODEL_NOT_FOUND, why) from silence
+    except UserError as error:
+        raise UserError(error.reason, f"{error.message}. Or: {_how_to_provide(spec, settings)}") from error
     return folder
+
+
+async def find_here(spec: ResolvedSpec, store: ObjectStore, settings: HubSettings) -> Path | None:
+    """The same without asking a hub; None when the model is neither here nor in the store."""
+    return await base_models.find(spec.preset, spec.model.revision, settings, lambda: store)
 
 
 def preset_of(spec: ResolvedSpec) -> Preset:
@@ -46,20 +59,13 @@ def read_model_facts(folder: Path) -> ModelFacts:
     return model_facts(config, sum(path.stat().st_size for path in folder.glob("*.safetensors")))
 
 
-def _complete(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in NEEDED) and any(folder.glob("*.safetensors"))
-
-
-async def _copy(store: ObjectStore, prefix: str, folder: Path) -> None:
-    for key in await store.list(prefix):
-        path = folder / key[len(prefix) :]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        await store.download(key, path)
-
-
-def _how_to_provide(spec: ResolvedSpec, folder: Path) -> str:
+def _how_to_provide(spec: ResolvedSpec, settings: HubSettings) -> str:
+    place = base_models.place(spec.preset, settings)
+    lacking = missing(Path(place)) if "://" not in place and Path(place).is_dir() else []
+    files = ", ".join(lacking) or (
+        f"config.json, tokenizer.json, tokenizer_config.json and {WEIGHTS} (or {INDEX} with every file that it names)"
+    )
     return (
-        f"the base model {spec.preset} is not on this trainer: put config.json, tokenizer.json, "
-        f"tokenizer_config.json and the *.safetensors files of {spec.model.repository} at revision "
-        f"{spec.model.revision} into {folder} (LORABUS_MODELS) and submit again"
+        f"the base model {spec.preset} is not on this trainer: put {files} of {spec.model.repository} at revision "
+        f"{spec.model.revision} into {place} (LORABUS_MODELS) and submit again"
     )

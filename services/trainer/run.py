@@ -17,8 +17,10 @@ import structlog
 from schemas import store_keys
 from schemas.events.dataset import DatasetChecked, DatasetStaged, DatasetStaging, StagedFile
 from schemas.events.job import JobCancelled, JobClaimed, JobFailed, JobQueued
+from schemas.events.model import ModelStaging
 from schemas.failures import Reason
 from schemas.records import AdapterManifest, SpecRecord
+from schemas.workspace import ResolvedSpec
 from services.common import telemetry
 from services.common.ending import end_job, read_result
 from services.common.errors import JobError, UserError, WorldError
@@ -86,7 +88,8 @@ async def _work(
         await journal.emit(JobClaimed, worker=lease.worker, resumed_from_step=step)
         manifest = await read_manifest(parts.store, record.job_id)
         if manifest is None:
-            model_folder = await find_base_model(record.spec, parts.store, parts.settings)
+            on_progress = _model_events(journal, record.spec)
+            model_folder = await find_base_model(record.spec, parts.store, parts.settings, on_progress)
             dataset = await _stage(parts, record, journal, here)
             plan = await _check(parts, record, journal, dataset, model_folder, scratch, here)
             training = Training(plan, scratch, parts.store, journal, parts.metrics, here, claimed_at)
@@ -266,6 +269,16 @@ def _staging_events(journal: Journal, metrics: Metrics) -> Callable[[int, int | 
         metrics.staged(done - (told[0] if told else 0))
         told = (done, total)
         await journal.emit(DatasetStaging, bytes=done, total_bytes=total)
+
+    return on_progress
+
+
+def _model_events(journal: Journal, spec: ResolvedSpec) -> Callable[[int, int | None], Awaitable[None]]:
+    model = spec.model
+
+    async def on_progress(done: int, total: int | None) -> None:
+        told = {"repository": model.repository, "revision": model.revision, "bytes": done, "total_bytes": total}
+        await journal.emit(ModelStaging, **told)
 
     return on_progress
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from services.trainer.dataset.settings import DatasetSettings
+from services.trainer.hub_settings import HubSettings
 
 
-class TrainerSettings(DatasetSettings):
+class TrainerSettings(HubSettings):
     """Settings of the trainer."""
 
     max_attempts: int = Field(default=3, ge=1, description="Attempts of a job before AttemptsExhausted.")

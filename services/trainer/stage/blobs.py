@@ -80,7 +80,7 @@ class _Feed:
     """Passes pieces on while the one before is hashed in a thread. Keeps what the source raised."""
 
     def __init__(self, chunks: AsyncIterator[bytes]) -> None:
-        self._pieces = _regrouped(chunks)
+        self._pieces = regrouped(chunks)
         self._awaited: asyncio.Future[bytes | None] | None = None
         self._stopped = False
         self.hash = hashlib.sha256()
@@ -115,7 +115,7 @@ class _Feed:
         return await self._awaited
 
 
-async def _regrouped(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def regrouped(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Pieces of about 1 MiB, so that the cost of a hand-over does not count."""
     gathered: list[bytes] = []
     size = 0

@@ -7,7 +7,7 @@ the server can; a source that was there before is only asked whether it has chan
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from ssl import SSLContext, create_default_context
@@ -35,11 +35,12 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """An answer whose body is still to be read. `size` is None when the server does not say it."""
+    """An answer whose body is still to be read, from `offset` on. `size` is None when the server does not say it."""
 
     response: ClientResponse
     decoder: Decoder
     size: int | None
+    offset: int = 0
 
     @property
     def etag(self) -> str | None:
@@ -67,20 +68,34 @@ def open_session(settings: StagingSettings, resolver: AbstractResolver | None) -
 class HttpSource:
     """One URL. Every fault is a `JobError` that names it without its query."""
 
-    def __init__(self, session: ClientSession, url: str, settings: StagingSettings) -> None:
+    def __init__(
+        self,
+        session: ClientSession,
+        url: str,
+        settings: StagingSettings,
+        *,
+        headers: Mapping[str, str] | None = None,
+        authorization: str | None = None,
+    ) -> None:
+        """`headers` go with every request; `authorization` goes to the URL's own host and nowhere else."""
+        self._headers = dict(headers or {})
+        self._authorization = {"Authorization": authorization} if authorization else {}
         self._session = session
         self._settings = settings
         self.url = url
         self.label = faults.shown(url)
 
-    async def open(self, stack: AsyncExitStack, known: SourceRecord | None) -> Download | None:
-        """Ask for the file; None when it is still what `known` says. `stack` closes the answer."""
-        headers = _conditions(known)
+    async def open(self, stack: AsyncExitStack, known: SourceRecord | None, offset: int = 0) -> Download | None:
+        """Ask for the file; None when it is still what `known` says. `stack` closes the answer.
+
+        A server that can begins at `offset`: the download says whether it did.
+        """
+        headers = _conditions(known) | ({"Range": f"bytes={offset}-"} if offset else {})
         response = await self._tried(headers)
         stack.push_async_callback(_close, response)
         if response.status == 304:
             return None
-        if response.status != 200:
+        if response.status != 200 and not (offset and _begins_at(response, offset)):
             raise faults.bad_status(self.url, response.status)
         coding = response.headers.get("Content-Encoding", "")
         decoder = decoder_for(coding)
@@ -89,7 +104,9 @@ class HttpSource:
                 Reason.SOURCE_REFUSED, f"{self.label} came in coding {coding!r}; only gzip and zstd are read"
             )
         plain = coding.strip().lower() in ("", "identity")
-        return Download(response, decoder, response.content_length if plain else None)
+        return Download(
+            response, decoder, response.content_length if plain else None, 0 if response.status == 200 else offset
+        )
 
     async def read(self, download: Download) -> AsyncIterator[bytes]:
         """The decoded bytes, whole: a body that ends early raises."""
@@ -109,7 +126,7 @@ class HttpSource:
 
     async def _raw(self, download: Download) -> AsyncIterator[bytes]:
         """The bytes as they travel, over as many connections as it takes."""
-        response, offset, failures = download.response, 0, 0
+        response, offset, failures = download.response, download.offset, 0
         while True:
             try:
                 async for chunk in paced(response.content.iter_any(), self._settings):
@@ -134,9 +151,8 @@ class HttpSource:
             raise faults.unavailable(self.url, why) from broken
         headers = {"Range": f"bytes={offset}-", "If-Range": validator} if offset and validator else {}
         response = await self._tried(headers)
-        found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         same_coding = response.headers.get("Content-Encoding") == download.response.headers.get("Content-Encoding")
-        fits = response.status == 206 and found is not None and int(found[1]) == offset if offset else response.ok
+        fits = _begins_at(response, offset) if offset else response.ok
         if not (fits and same_coding):
             await _close(response)
             raise faults.unavailable(self.url, f"broke off after {offset} bytes and the server does not resume it")
@@ -177,10 +193,14 @@ class HttpSource:
 
     async def _ask(self, target: SourceUrl, headers: dict[str, str]) -> ClientResponse:
         url = URL(str(target), encoded=str(target).isascii())
+        mine = self._authorization if url.origin() == URL(self.url).origin() else {}
         try:
             async with asyncio.timeout(self._settings.source_silence):
                 return await self._session.get(
-                    url, headers=headers, allow_redirects=False, proxy=_proxy_for(target, self._settings)
+                    url,
+                    headers={**self._headers, **headers, **mine},
+                    allow_redirects=False,
+                    proxy=_proxy_for(target, self._settings),
                 )
         except TimeoutError as error:
             why = f"no answer within {self._settings.source_silence:g} s"
@@ -201,6 +221,11 @@ def _tls(settings: StagingSettings) -> SSLContext | None:
     except OSError as error:
         message = f"LORABUS_SOURCE_CA_FILE {settings.source_ca_file} cannot be used: {error}"
         raise WorldError(Reason.SOURCE_UNAVAILABLE, message) from error
+
+
+def _begins_at(response: ClientResponse, offset: int) -> bool:
+    found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    return response.status == 206 and found is not None and int(found[1]) == offset
 
 
 def _conditions(known: SourceRecord | None) -> dict[str, str]:

@@ -27,6 +27,10 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
         {"worker": "w1", "resumedFromStep": 40},
         "claimed by w1 (attempt 2, goes on from step 40)",
     ),
+    "model.staging": (
+        {"repository": "org/model", "revision": "main", "bytes": 1500, "totalBytes": 3_000_000},
+        "fetching org/model: 1.5 kB of 3.0 MB",
+    ),
     "dataset.staging": ({"bytes": 1500, "totalBytes": 3_000_000}, "staging the dataset: 1.5 kB of 3.0 MB"),
     "dataset.staged": (
         {"digest": "d", "files": [{"name": "f", "digest": "d", "size": 10}], "reused": True},
