@@ -41,10 +41,14 @@ class Lifetime:
 Service = Callable[[Lifetime], AbstractAsyncContextManager[None]]
 
 
-def run_service(name: str, settings: Settings, service: Service) -> int:
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+def run_service(name: str, settings: Settings, service: Service, loop_factory: LoopFactory | None = None) -> int:
     """Run one service until it is told to stop; gives the exit code (0 done, 1 failed, 3 a server is not there)."""
     try:
-        return asyncio.run(_run(name, service))
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            return runner.run(_run(name, service))
     except Unreachable as error:
         log.error("cannot start", service=name, error=str(error))  # noqa: TRY400 - the line says it all.
         return EXIT_UNREACHABLE

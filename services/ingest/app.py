@@ -1,11 +1,13 @@
 """Puts ingest together: the one file that wires."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 
 import structlog
+import uvloop
 from aiokafka.errors import KafkaConnectionError
 
 from schemas.admission.surroundings import Surroundings
@@ -45,6 +47,7 @@ log = structlog.get_logger()
 GROUP = "lorabus.ingest"
 AT_ONCE = 64
 DRAIN_SECONDS = 5.0
+SWITCH_SECONDS = 0.0005
 
 
 def main() -> int:
@@ -57,7 +60,9 @@ def main() -> int:
         return running(settings, lifetime)
 
     try:
-        return run_service("ingest", settings, service)
+        # The store's and the read model's threads hand each answer to the loop's: they may not wait 5 ms for it.
+        sys.setswitchinterval(SWITCH_SECONDS)
+        return run_service("ingest", settings, service, uvloop.new_event_loop)
     finally:
         telemetry.shutdown()
 
