@@ -1,6 +1,6 @@
 """Ingest's HTTP API, as far as the command needs it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +13,7 @@ from schemas.jobs import JobRow
 from services.common.errors import Unreachable
 
 PAGE = 200
+Query = Mapping[str, str] | Sequence[tuple[str, str]]
 TIMEOUT = aiohttp.ClientTimeout(total=20, connect=4)
 
 
@@ -38,6 +39,21 @@ class Api:
                 return
             query = {**query, "cursor": str(page["next"])}
 
+    async def newest(self, states: Iterable[str], limit: int) -> list[JobRow]:
+        """The newest jobs in any of these states."""
+        query = [("limit", str(limit)), *(("state", state) for state in states)]
+        page = await self._ask("GET", "/v1/jobs", query=query)
+        return [JobRow.model_validate(row) for row in page["jobs"]]
+
+    async def metrics(self) -> str:
+        """What ingest measures, in Prometheus's text format."""
+        try:
+            async with self._session.get("/metrics") as response:
+                text = await response.text()
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise Unreachable("ingest", f"http://{self.address}", _why(error)) from error
+        return text if response.status == 200 else ""
+
     async def events(self, job_id: str) -> list[dict[str, Any]]:
         """The job's events, as ingest has read them."""
         answer = await self._ask("GET", f"/v1/jobs/{_segment(job_id)}/events", job_id)
@@ -47,7 +63,11 @@ class Api:
         """Ask for the job's end; returns when ingest has taken the wish."""
         await self._ask("POST", f"/v1/jobs/{_segment(job_id)}/cancel", job_id)
 
-    async def _ask(self, method: str, path: str, job_id: str = "", *, query: Mapping[str, str] | None = None) -> Any:
+    async def publish(self, job_id: str) -> JobRow:
+        """Ask for what an ended job has trained to be published once more; gives the job that does it."""
+        return JobRow.model_validate(await self._ask("POST", f"/v1/jobs/{_segment(job_id)}/publish", job_id))
+
+    async def _ask(self, method: str, path: str, job_id: str = "", *, query: Query | None = None) -> Any:
         try:
             async with self._session.request(method, path, params=query) as response:
                 body = await response.json(content_type=None)

@@ -187,6 +187,18 @@ def status(as_json: JsonOption = False) -> None:
     leave(run(as_json=as_json))
 
 
+@app.command(epilog="Example: lorabus top")
+def top(
+    once: Annotated[bool, typer.Option("--once", help="One table instead of a live one.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One snapshot as JSON on stdout.")] = False,
+) -> None:
+    """Show the system at a glance, live: parts, queue, running jobs, ends, dead letters, lag. `q` leaves."""
+    find_servers()
+    from lorabus.cli.top import top as run  # noqa: PLC0415
+
+    leave(run(once=once, as_json=as_json))
+
+
 @app.command(epilog="Example: lorabus demo")
 def demo(as_json: JsonOption = False) -> None:
     """Tune, publish, pull back and ask: the main job from start to end."""

@@ -14,8 +14,8 @@ from lorabus.__main__ import main
 from lorabus.cli.app import app
 
 COMMANDS = (
-    *("validate", "submit", "watch", "jobs", "show", "cancel", "pull", "generate", "up", "down", "status", "demo"),
-    *("serve", "topics apply", "dlq list", "dlq show", "dlq replay", "presets"),
+    *("validate", "submit", "watch", "jobs", "show", "cancel", "publish", "pull", "generate", "up", "down", "status", "demo"),
+    *("top", "serve", "topics apply", "dlq list", "dlq show", "dlq replay", "presets"),
 )
 WITHOUT_JSON = {"serve"}
 SLOW = ("rich", "aiokafka", "aiohttp", "pydantic", "structlog", "opentelemetry", "yaml", "psutil")
