@@ -4,7 +4,9 @@ aiokafka itself rather than a subscriber of FastStream: this consumer stops read
 was read before a rebalance must be in the line before the rebalance lets go of it.
 """
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -21,6 +23,7 @@ log = structlog.get_logger()
 GROUP = "lorabus.ingest.webhooks"
 POLL_MS = 200
 MAX_RECORDS = 100
+LAST_COMMIT_SECONDS = 3.0
 
 
 class LettingGo(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -53,7 +56,9 @@ async def consume(settings: Settings, name: str, line: Line, deliveries: Deliver
     except KafkaConnectionError as error:
         raise unreachable(settings, error) from error
     finally:
-        await _commit(consumer, line.safe, committed)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_COMMIT_SECONDS):
+                await _commit(consumer, line.safe, committed)
         await line.let_go()
         await consumer.stop()
 

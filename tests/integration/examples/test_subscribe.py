@@ -17,11 +17,14 @@ from urllib.request import Request, urlopen
 
 import pytest
 import yaml
+from cloudevents.core.bindings.kafka import KafkaMessage, from_binary
+from cloudevents.core.formats.json import JSONFormat
 
 from deploy.native.process import free_port
 from services.common.kafka.topics import apply_topics
 from services.ingest.settings import IngestSettings
 from tests.component.services.ingest.harness import workspace
+from tests.e2e.status_topic import Log
 from tests.e2e.system import until
 from tests.integration.services.ingest.harness import settings_for
 from tests.integration.services.ingest.process import process, ready
@@ -138,6 +141,17 @@ def test_kcat_prints_what_has_happened(running: Running, job: str) -> None:
     assert [key for key, _, _ in records] == [job] * len(LIFE)
     assert [f"ce_type=lorabus.{kind}.v1" in headers for kind, (_, headers, _) in zip(LIFE, records, strict=True)]
     assert [json.loads(value)["state"] for _, _, value in records] == list(LIFE.values())
+
+
+def test_the_cloudevents_sdk_reads_the_records(running: Running, job: str) -> None:
+    with Log(running.env["LORABUS_KAFKA"], "tuning.events.v1") as log:
+        log.all()
+        records = log.events(job)
+    events = [from_binary(KafkaMessage(record.headers, record.key, record.value), JSONFormat()) for record in records]
+    assert [event.get_type() for event in events] == [f"lorabus.{kind}.v1" for kind in LIFE]
+    assert [event.get_id() for event in events] == [f"{job}:0:ingest:{number + 1}" for number in range(len(LIFE))]
+    assert {event.get_subject() for event in events} == {job}
+    assert [event.get_data() for event in events] == [record.data for record in records]
 
 
 @pytest.mark.parametrize("headers", [{}, {"webhook-id": "x", "webhook-timestamp": "0", "webhook-signature": "v1"}])
