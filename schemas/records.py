@@ -75,8 +75,15 @@ class ResultRecord(Wire):
     event: OutboxRecord
 
 
+class AdapterOrigin(Wire):
+    """The job and attempt that trained an adapter which another job publishes."""
+
+    job_id: str
+    attempt: int
+
+
 class AdapterManifest(Wire):
-    """The adapter's files, written after them. Names are relative to the adapter's folder."""
+    """The adapter's files, written after them. Names are relative to the adapter's folder, that of `origin` if set."""
 
     job_id: str
     attempt: int
@@ -88,3 +95,9 @@ class AdapterManifest(Wire):
     dataset_digest: str
     library_versions: dict[str, str] = Field(default_factory=dict)
     created_at: datetime
+    origin: AdapterOrigin | None = None
+
+    @property
+    def trained_by(self) -> AdapterOrigin:
+        """Who trained it, and whose folder holds the files."""
+        return self.origin or AdapterOrigin(job_id=self.job_id, attempt=self.attempt)

@@ -125,6 +125,19 @@ def cancel(job: JobArgument, as_json: JsonOption = False) -> None:
     leave(run(job, as_json=as_json))
 
 
+@app.command(epilog="Example: lorabus publish default.python-docs.0123456789ab --wait")
+def publish(
+    job: JobArgument,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the job that publishes until it ends.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish once more what an ended job has trained, without training; print the id of the job that does it."""
+    find_servers()
+    from lorabus.cli.publish import publish as run  # noqa: PLC0415
+
+    leave(run(job, wait=wait, as_json=as_json))
+
+
 @app.command(epilog="Example: lorabus pull default.python-docs.0123456789ab -o adapter")
 def pull(
     target: Annotated[str, typer.Argument(metavar="REF-or-JOB", help="An image, an OCI layout's folder, or a job.")],

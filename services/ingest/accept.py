@@ -20,6 +20,7 @@ from schemas.workspace import ResolvedSpec
 from services.common import telemetry
 from services.common.object_store import ObjectStore
 from services.ingest import events
+from services.ingest.republish import ended, publication, without_image
 from services.ingest.requests import Request
 from services.ingest.spec_history import Latest, find, find_latest, write_once
 
@@ -104,6 +105,16 @@ class Acceptance:
                 pass
             return await self._write(rerun, request_id)
 
+    async def publish(self, job_id: str) -> Accepted | None:
+        """Publish once more what an ended job has trained; None when there is nothing to publish."""
+        record = await find(self.store, job_id)
+        if record is None:
+            return None
+        request_id = str(uuid4())
+        with telemetry.span("job.accept", None, {"messaging.message.id": request_id}) as traceparent:
+            found = await publication(self.store, record, ended, at=_as_sent(self.clock()), traceparent=traceparent)
+            return None if found is None else await self._tell(*found, request_id)
+
     async def judge(self, request: Request) -> Answer:
         """Give what `accept` would answer, and write nothing."""
         return self._judge(request, (await self._latest(request)).record, telemetry.new_traceparent())
@@ -146,9 +157,17 @@ class Acceptance:
 
     async def _write(self, record: SpecRecord, request_id: str) -> Accepted:
         stored, new = await write_once(self.store, record)
-        telemetry.set_attributes({"lorabus.job.id": stored.job_id})
-        await self.tell([events.accepted(stored), events.queued(stored)], request_id)
-        return Accepted(stored, new)
+        if not new:
+            # It may have failed after the training: then a job of its own publishes what was trained.
+            at, traceparent = record.accepted_at, record.traceparent
+            found = await publication(self.store, stored, without_image, at=at, traceparent=traceparent)
+            stored, new = found or (stored, new)
+        return await self._tell(stored, new, request_id)
+
+    async def _tell(self, record: SpecRecord, new: bool, request_id: str) -> Accepted:
+        telemetry.set_attributes({"lorabus.job.id": record.job_id})
+        await self.tell([events.accepted(record), events.queued(record)], request_id)
+        return Accepted(record, new)
 
     async def _reject(self, answer: Rejected, request: Request, traceparent: str) -> Rejected:
         event = events.rejected(

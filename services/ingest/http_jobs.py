@@ -102,6 +102,13 @@ def jobs_router(jobs: Jobs) -> APIRouter:
             await jobs.row(job_id)
         return _answer({"events": [orjson.Fragment(data) for _, _, data in found]})
 
+    _add_wishes(router, jobs)
+    return router
+
+
+def _add_wishes(router: APIRouter, jobs: Jobs) -> None:
+    """What can be asked of a job."""
+
     @router.post("/{job_id}/cancel", status_code=202, response_model=JobRow, responses=problems(404, 503))
     async def cancel(job_id: JobId) -> Response:
         """Ask for the job's end; the answer has the state that it goes to, or ended with before."""
@@ -111,7 +118,16 @@ def jobs_router(jobs: Jobs) -> APIRouter:
             row = row.model_copy(update={"state": state, "kaito_state": state.kaito})
         return _answer(row.to_wire(), 202)
 
-    return router
+    @router.post("/{job_id}/publish", status_code=202, response_model=JobRow, responses=problems(404, 409, 503))
+    async def publish(job_id: JobId) -> Response:
+        """Publish once more what an ended job has trained, without training: the answer is the job that does it."""
+        accepted = await jobs.acceptance.publish(job_id)
+        if accepted is None:
+            row = await jobs.row(job_id)
+            why = "has no complete adapter" if row.state.terminal else f"is {row.state.value}: wait for its end"
+            raise ProblemError(409, "Nothing to publish", f"job {job_id} {why}")
+        row = await jobs.row(accepted.record.job_id)
+        return _answer(row.to_wire(), 202, {"Location": f"/v1/jobs/{row.job_id}"})
 
 
 async def _accept_all(jobs: Jobs, requests: list[Request]) -> list[JobRow]:

@@ -48,6 +48,7 @@ WORKSPACE_BODY: dict[str, Any] = {
 _SAID: dict[int, str] = {
     401: "A token is needed.",
     404: "There is no such job.",
+    409: "The job is in a state that does not allow it.",
     413: "The body is too large.",
     415: "The body is neither YAML nor JSON.",
     422: "The Workspace or a parameter is not valid; `problems` has every reason.",

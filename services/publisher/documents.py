@@ -39,7 +39,7 @@ def documents(record: SpecRecord, manifest: AdapterManifest, points: tuple[Point
 
 async def _points(store: ObjectStore, manifest: AdapterManifest) -> tuple[Point, ...]:
     listed = any(file.name == HISTORY and file.size <= MAX_BYTES for file in manifest.files)
-    raw = await store.get(f"{store_keys.adapter(manifest.job_id)}{HISTORY}") if listed else None
+    raw = await store.get(f"{store_keys.adapter(manifest.trained_by.job_id)}{HISTORY}") if listed else None
     return read_history(raw) if raw else ()
 
 

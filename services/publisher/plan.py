@@ -63,7 +63,7 @@ def layer_files(manifest: AdapterManifest) -> tuple[StoredFile, ...]:
     missing = [name for name in ADAPTER_FILES if name not in by_name]
     if missing:
         raise UserError(Reason.MODEL_UNSUPPORTED, f"the trained adapter has no {' and no '.join(missing)}")
-    folder = store_keys.adapter(manifest.job_id)
+    folder = store_keys.adapter(manifest.trained_by.job_id)
     return tuple(
         StoredFile(Entry(f"data/{name}", by_name[name].size), f"{folder}{name}", by_name[name].digest)
         for name in ADAPTER_FILES
@@ -72,7 +72,7 @@ def layer_files(manifest: AdapterManifest) -> tuple[StoredFile, ...]:
 
 def info_files(manifest: AdapterManifest, documents: tuple[StoredFile, ...]) -> tuple[StoredFile, ...]:
     """The files of the second layer, which KAITO does not look at: our documents, and what the trainer left beside."""
-    folder = store_keys.adapter(manifest.job_id)
+    folder = store_keys.adapter(manifest.trained_by.job_id)
     ours = {document.entry.path for document in documents}
     left = (
         StoredFile(Entry(f"{INFO}{file.name}", file.size), f"{folder}{file.name}", file.digest)

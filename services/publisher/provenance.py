@@ -34,7 +34,7 @@ def statement(record: SpecRecord, manifest: AdapterManifest, image: Image) -> di
     run = {
         "builder": {"id": BUILDER, "version": dict(sorted(manifest.library_versions.items()))},
         "metadata": {
-            "invocationId": f"{record.job_id}/attempts/{manifest.attempt}",
+            "invocationId": f"{manifest.trained_by.job_id}/attempts/{manifest.trained_by.attempt}",
             "startedOn": record.accepted_at.isoformat(),
             "finishedOn": manifest.created_at.isoformat(),
         },

@@ -47,6 +47,7 @@ OPERATIONS = [
     "GET /v1/jobs/{job_id}",
     "GET /v1/jobs/{job_id}/events",
     "POST /v1/jobs/{job_id}/cancel",
+    "POST /v1/jobs/{job_id}/publish",
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",

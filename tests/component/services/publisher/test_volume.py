@@ -15,7 +15,7 @@ from lorabus.faults import BadInput
 from lorabus.pulling import pull
 from lorabus.settings import CallerSettings
 from schemas import store_keys
-from schemas.records import CancelRecord
+from schemas.records import AdapterManifest, CancelRecord
 from schemas.workspace import OutputSpec, VolumeSource
 from services.common.journal import now
 from services.common.object_store import as_json
@@ -190,3 +190,27 @@ async def test_an_older_attempt_leaves_the_job_to_the_newer(bench: Bench) -> Non
     record = await trained_job(bench.store, to_claim("claim"), attempt=2)
     assert await bench.publisher().publish(record.job_id, 1) is None
     assert bench.sent == []
+
+
+async def test_a_job_publishes_what_another_has_trained(bench: Bench) -> None:
+    """The manifest names the other one's files; nothing is copied, and the image is the same."""
+    trained = await trained_job(bench.store, to_claim("claim"), attempt=2)
+    await bench.publisher().publish(trained.job_id, 2)
+    first = bench.last()["image"]
+    raw = await bench.store.get(store_keys.adapter_manifest(trained.job_id))
+    manifest = AdapterManifest.model_validate_json(raw or b"")
+    heir = trained.model_copy(update={"job_id": "default.docs.fedcba987654"})
+    inherited = manifest.model_copy(update={"job_id": heir.job_id, "attempt": 1, "origin": manifest.trained_by})
+    await bench.store.put(store_keys.adapter_manifest(heir.job_id), as_json(inherited))
+    await bench.store.create(store_keys.spec(heir.job_id), as_json(heir))
+
+    await bench.publisher().publish(heir.job_id, 1)
+
+    image = bench.last()["image"]
+    assert isinstance(image, dict)
+    assert isinstance(first, dict)
+    assert image["digest"] == first["digest"]
+    blobs = (bench.settings.volumes_dir / "claim" / heir.job_id / "blobs" / "sha256").iterdir()
+    statements = [json.loads(path.read_bytes()) for path in blobs if b"slsa.dev/provenance/v1" in path.read_bytes()]
+    runs = [one["predicate"]["runDetails"]["metadata"] for one in statements if "predicate" in one]
+    assert [run["invocationId"] for run in runs] == [f"{trained.job_id}/attempts/2"]
