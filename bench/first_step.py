@@ -50,8 +50,10 @@ class Watched:
     ) -> None:
         """Take the place of Kafka."""
         event = decode(value, headers)
-        self.moments.setdefault(event.type.removeprefix("lorabus.").removesuffix(".v1"), (time.monotonic(), _work()))
         self.last = event.data or {}
+        kind = event.type.removeprefix("lorabus.").removesuffix(".v1")
+        if kind != "training.progress" or "loss" in self.last:
+            self.moments.setdefault(kind, (time.monotonic(), _work()))
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 """The training itself. Losses are mean cross-entropy in nats per trained token."""
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from schemas.events.base import EventData, State, Wire
 
@@ -17,10 +17,9 @@ class TrainingStarted(EventData):
     notes: list[str] = Field(default_factory=list, description="What was decided for this hardware, and why.")
 
 
-class TrainingProgress(EventData):
-    """At most once a second, at least every ten seconds when steps are slow."""
+class ProgressFields(BaseModel):
+    """How a training goes, as its process tells it and as the event passes it on."""
 
-    state: State = State.RUNNING
     step: int
     total_steps: int
     epoch: float
@@ -31,7 +30,14 @@ class TrainingProgress(EventData):
     tokens_per_second: float | None = None
     eta_seconds: float | None = None
     memory_bytes: int | None = None
-    stalled: bool = False
+    stalled: bool = Field(default=False, description="The current step takes far longer than the steps before it.")
+    notes: tuple[str, ...] = Field(default=(), description="What was changed on the way, and why.")
+
+
+class TrainingProgress(ProgressFields, EventData):
+    """At most once a second, at least every ten seconds when steps are slow."""
+
+    state: State = State.RUNNING
 
 
 class Sample(Wire):
@@ -43,10 +49,9 @@ class Sample(Wire):
     adapter: str
 
 
-class TrainingEvaluated(EventData):
+class EvaluationFields(BaseModel):
     """An evaluation at `step`; the last one has the base model's figures beside the adapter's."""
 
-    state: State = State.RUNNING
     step: int
     total_steps: int
     loss: float
@@ -55,7 +60,13 @@ class TrainingEvaluated(EventData):
     base_loss: float | None = None
     base_perplexity: float | None = None
     base_token_accuracy: float | None = None
-    samples: list[Sample] = Field(default_factory=list)
+    samples: tuple[Sample, ...] = ()
+
+
+class TrainingEvaluated(EvaluationFields, EventData):
+    """An evaluation on the way or at the end."""
+
+    state: State = State.RUNNING
 
 
 class TrainingResumed(EventData):

@@ -14,6 +14,11 @@ class TrainerSettings(HubSettings):
     retry_seconds: float = Field(default=5.0, ge=0, description="Wait before the second attempt; doubles after that.")
     scratch: Path | None = Field(default=None, description="Where jobs work; default: <home>/scratch.")
     cpu_threads: int | None = Field(default=None, ge=1, description="Threads of a training on CPU; default: all cores.")
+    job_memory_bytes: int | None = Field(
+        default=None,
+        ge=1 << 28,
+        description="Most memory of a training on CPUs; default: nine tenths of the container's.",
+    )
     job_seconds: float | None = Field(default=None, gt=0, description="Longest run of one attempt; default: no limit.")
     grace_seconds: float = Field(default=25.0, gt=0, description="Time to save a checkpoint after SIGTERM.")
 

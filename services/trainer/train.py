@@ -8,7 +8,7 @@ import asyncio
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 
 import structlog
 
@@ -28,6 +28,7 @@ from services.trainer.children.messages import CheckpointReady, ChildMessage, Ev
 from services.trainer.children.pool import ChildResult, TrainerPool
 from services.trainer.metrics import Metrics
 from services.trainer.planning.plan import TrainPlan
+from services.trainer.training_spans import TrainingSpans
 
 log = structlog.get_logger()
 
@@ -80,14 +81,16 @@ class _Teller:
         self._stepped = False
         self._step = self._tokens = 0
         self._measured_at = monotonic()
+        self._spans = TrainingSpans(training.traceparent, time())
 
     async def on_message(self, message: ChildMessage) -> None:
         emit = self._training.journal.emit
+        self._spans.on_message(message, time())
         match message:
             case Started():
                 self._step, self._measured_at = message.resumed_from_step or 0, monotonic()
                 self._training.metrics.moved()
-                await emit(TrainingStarted, **message.model_dump(exclude={"kind", "resumed_from_step"}))
+                await emit(TrainingStarted, **message.model_dump(exclude={"kind", "resumed_from_step", "lacking"}))
             case Progress():
                 self._measure(message)
                 await emit(TrainingProgress, **message.model_dump(exclude={"kind"}))
@@ -100,11 +103,15 @@ class _Teller:
 
     async def finish(self) -> None:
         """Wait until the checkpoints made so far are in the store."""
+        self._spans.finish(time())
         self._uploads.put_nowait(None)
         await asyncio.wait({self._uploading})
         self._training.metrics.tokens_per_second.set(0)
 
     def _measure(self, progress: Progress) -> None:
+        if progress.loss is None:
+            # A reminder in a long first step: nothing has been done yet.
+            return
         metrics = self._training.metrics
         if not self._stepped:
             metrics.first_step(monotonic() - self._training.claimed_at)

@@ -21,7 +21,7 @@ class Silence:
 
 
 class Channel:
-    """Writes messages without ever holding up the training for a slow parent: progress is dropped, the rest waits."""
+    """Writes messages without ever holding up the training for a slow parent: mere progress is dropped."""
 
     def __init__(self, pipe: BinaryIO, stop: int) -> None:
         """`stop` becomes readable, at its end, when the parent wants the child to stop or has died."""
@@ -35,7 +35,7 @@ class Channel:
     def send(self, message: ChildMessage) -> None:
         """Send, or drop progress that nobody reads."""
         left = memoryview(encode(message))
-        may_drop = isinstance(message, Progress)
+        may_drop = isinstance(message, Progress) and not message.notes
         until = time.monotonic() + _FULL
         while left:
             if not select.select([], [self._pipe], [], 0.0 if may_drop else 1.0)[1]:

@@ -25,6 +25,7 @@ _PR_NO_NEW_PRIVS, _PR_CAPBSET_DROP, _CAP_VERSION_3 = 38, 24, 0x20080522
 _KEPT_CAPABILITIES = 0b110
 _SIOCSIFFLAGS, _UP = 0x8914, 0x41
 _OPEN_FILES = 4096
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 _SYSTEM = (
     *("/usr", "/lib", "/lib64", "/bin", "/sbin", "/opt", "/proc", "/sys", "/etc/ld.so.cache", "/etc/localtime"),
     *("/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/hosts", "/etc/host.conf", "/etc/os-release"),
@@ -47,9 +48,9 @@ class Confinement:
 
 def confine(allowed: Confinement) -> list[str]:
     """Give up what is not allowed; gives what the platform refused. Call it while there is one thread."""
-    _limit(allowed.memory_bytes)
     if sys.platform != "linux":
         return ["network", "files"]
+    _limit(allowed.memory_bytes)
     alone = _leave_network()
     _give_up_privileges()
     tcp = allowed.loopback or alone
@@ -60,16 +61,26 @@ def confine(allowed: Confinement) -> list[str]:
 
 
 def _limit(memory_bytes: int | None) -> None:
-    """Not RLIMIT_AS: that counts mapped weights and what CUDA merely reserves. Private writable pages are memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = _OPEN_FILES if most == resource.RLIM_INFINITY else min(_OPEN_FILES, most)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     if memory_bytes is not None:
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+        limit = _data_limit(memory_bytes)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     with suppress(OSError):
         # If the machine runs out of memory all the same, this goes before the trainer and its neighbours.
         Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _data_limit(memory_bytes: int) -> int:
+    """RLIMIT_AS would count mapped weights and what CUDA merely reserves; this counts private writable pages.
+
+    It counts them from when they are promised. The libraries have twice as many promised as they have touched, so the
+    limit is on what is taken beside what the child starts with.
+    """
+    _, resident, shared, _, _, promised, _ = map(int, Path("/proc/self/statm").read_text().split())
+    return promised * _PAGE + max(0, memory_bytes - (resident - shared) * _PAGE)
 
 
 def _leave_network() -> bool:

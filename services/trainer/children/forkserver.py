@@ -70,7 +70,10 @@ class Server:
             _kill(pid, signal.SIGKILL)
 
     def _take(self) -> bool:
-        data, descriptors, _, _ = socket.recv_fds(self._connection, MAX_REQUEST, 3)
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._connection, MAX_REQUEST, 3)
+        except ConnectionResetError:
+            return False
         if not data:
             return False
         request = json.loads(data)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from schemas.events.training import Sample
+from schemas.events.training import EvaluationFields, ProgressFields, Sample
 from schemas.failures import Reason
 
 MAX_LINE = 1 << 20
@@ -19,7 +19,10 @@ class _Message(BaseModel):
 
 
 class Started(_Message):
-    """The model is loaded, the first step follows. `target_modules` counts the modules that carry an adapter."""
+    """The model is loaded, the first step follows. `target_modules` counts the modules that carry an adapter.
+
+    `lacking` is what of the child's confinement the platform did not allow.
+    """
 
     kind: Literal["started"] = "started"
     total_steps: int
@@ -29,38 +32,19 @@ class Started(_Message):
     target_modules: int
     resumed_from_step: int | None = None
     notes: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
 
 
-class Progress(_Message):
+class Progress(ProgressFields, _Message):
     """How it goes: at most once a second, at least every ten seconds."""
 
     kind: Literal["progress"] = "progress"
-    step: int
-    total_steps: int
-    epoch: float
-    loss: float | None = None
-    learning_rate: float | None = None
-    grad_norm: float | None = None
-    tokens: int
-    tokens_per_second: float | None = None
-    eta_seconds: float | None = None
-    memory_bytes: int | None = None
-    stalled: bool = False
 
 
-class Evaluated(_Message):
-    """An evaluation; the last one has the base model's figures beside the adapter's."""
+class Evaluated(EvaluationFields, _Message):
+    """An evaluation on the way or at the end."""
 
     kind: Literal["evaluated"] = "evaluated"
-    step: int
-    total_steps: int
-    loss: float
-    perplexity: float | None = None
-    token_accuracy: float | None = None
-    base_loss: float | None = None
-    base_perplexity: float | None = None
-    base_token_accuracy: float | None = None
-    samples: tuple[Sample, ...] = ()
 
 
 class CheckpointReady(_Message):

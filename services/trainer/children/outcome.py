@@ -37,10 +37,15 @@ def as_error(failed: Failed, memory: tuple[int, int]) -> JobError:
     return kind(failed.reason, failed.message)
 
 
-def as_death(status: int, memory: tuple[int, int], *, killed_for_memory: bool) -> JobError:
-    """The exception for a child that ended without a word."""
+def as_death(status: int, memory: tuple[int, int], last_words: str, *, killed_for_memory: bool) -> JobError:
+    """The exception for a child that ended without a word; `last_words` are the end of its log.
+
+    A library that gets no memory may write that and abort.
+    """
     if killed_for_memory:
         return out_of_memory(memory, "the kernel killed the training")
+    if any(words in last_words for words in _NO_MEMORY):
+        return out_of_memory(memory, last_words.strip().rpartition("\n")[2][:_LONGEST])
     if status < 0:
         name = signal.Signals(-status).name
         return WorldError(Reason.WORKER_KILLED, f"the training process was killed by {name}")

@@ -10,7 +10,7 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from schemas.failures import Reason
 from services.common.errors import UserError, WorldError
 from services.trainer.children.child_process import Child, Forkserver
 from services.trainer.children.confinement import Confinement
-from services.trainer.children.messages import ChildMessage, Failed, Finished, Stopped, decode
+from services.trainer.children.messages import ChildMessage, Failed, Finished, Started, Stopped, decode
 from services.trainer.children.outcome import as_death, as_error
 from services.trainer.planning.plan import TrainPlan
 
@@ -30,6 +30,7 @@ log = structlog.get_logger()
 OnMessage = Callable[[ChildMessage], Awaitable[None]]
 _TARGET = "services.trainer.training.child:train"
 _AFTER_TERM = 2.0
+_LAST_WORDS = 2000
 _TO_TRAIN = (
     *("torch", "transformers", "transformers.models.auto.modeling_auto", "transformers.models.llama.modeling_llama"),
     *("peft", "datasets", "trl.trainer.sft_trainer"),
@@ -51,15 +52,13 @@ class ChildResult:
 class TrainerPool:
     """Owns the fork servers: runs one training at a time in a child of one; `checks` forks those who check rows."""
 
-    def __init__(
-        self, *, cpu_threads: int | None, grace_seconds: float = 20.0, memory_bytes: int | None = None
-    ) -> None:
-        """`grace_seconds`: how long a stopped child may take to save; `memory_bytes`: what a training may take."""
+    def __init__(self, *, cpu_threads: int | None, grace_seconds: float = 20.0) -> None:
+        """`grace_seconds`: how long a stopped child may take to save."""
         self.cpu_threads = cpu_threads
         self.checks = Forkserver(TO_CHECK)
         self._server = Forkserver(_TO_TRAIN)
         self._grace = grace_seconds
-        self._memory = memory_bytes
+        self._warned = False
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -96,13 +95,13 @@ class TrainerPool:
         path = scratch / "plan.json"
         path.write_text(plan.model_dump_json())
         arguments = {"plan": str(path), "scratch": str(scratch)}
-        allowed, log_file = self._confinement(plan, scratch), scratch / "child.log"
+        allowed, log_file = _confinement(plan, scratch), scratch / "child.log"
         killed_before = oom_kills()
         async with self._one_at_a_time, self._server.child(_TARGET, arguments, log_file, allowed) as child:
             late = asyncio.Event()
             ending = asyncio.create_task(self._end(child, stop, late, deadline_seconds))
             try:
-                last = await _listen(child, on_message)
+                last = await self._listen(child, on_message)
                 status = await child.exited
             finally:
                 ending.cancel()
@@ -114,11 +113,8 @@ class TrainerPool:
             raise UserError(Reason.DEADLINE_EXCEEDED, f"the training was not done after {deadline_seconds:g} s")
         if stop.is_set():
             return ChildResult(None, last.step if isinstance(last, Stopped) else 0, scratch / "adapter")
-        raise as_death(status, plan.memory_bytes, killed_for_memory=oom_kills() > killed_before)
-
-    def _confinement(self, plan: TrainPlan, scratch: Path) -> Confinement:
-        folders = (plan.model_folder, plan.tokens_folder, *([plan.resume_folder] if plan.resume_folder else []))
-        return Confinement(folders, (str(scratch),), self._memory, loopback=plan.processes > 1)
+        words = log_file.read_bytes()[-_LAST_WORDS:].decode(errors="replace")
+        raise as_death(status, plan.memory_bytes, words, killed_for_memory=oom_kills() > killed_before)
 
     async def _end(self, child: Child, stop: asyncio.Event, late: asyncio.Event, deadline: float | None) -> None:
         """Wait for the wish to stop or for the deadline, which sets `late`; then end the child ever less kindly."""
@@ -131,20 +127,36 @@ class TrainerPool:
             await asyncio.wait({child.exited}, timeout=wait)
             child.kill(number)
 
+    async def _listen(self, child: Child, on_message: OnMessage) -> ChildMessage | None:
+        """Hand messages on until the pipe ends; gives the last one if it is a final one."""
+        last: ChildMessage | None = None
+        while line := await _line(child):
+            message = _decoded(line)
+            if isinstance(message, Started):
+                self._warn(message.lacking)
+            if isinstance(message, Finished | Failed | Stopped):
+                last = message
+            else:
+                await on_message(message)
+        return last
 
-async def _listen(child: Child, on_message: OnMessage) -> ChildMessage | None:
-    """Hand messages on until the pipe ends; gives the last one if it is a final one."""
-    last: ChildMessage | None = None
-    while line := await _line(child):
-        try:
-            message = decode(line)
-        except ValueError as error:
-            raise WorldError(Reason.INTERNAL, f"the training process sent nonsense: {error}"[:300]) from error
-        if isinstance(message, Finished | Failed | Stopped):
-            last = message
-        else:
-            await on_message(message)
-    return last
+    def _warn(self, lacking: Sequence[str]) -> None:
+        """Once in a trainer's life: it will be the same for every job."""
+        if lacking and not self._warned:
+            log.warning("this platform does not let trainings be kept from everything", open=lacking)
+        self._warned = self._warned or bool(lacking)
+
+
+def _confinement(plan: TrainPlan, scratch: Path) -> Confinement:
+    folders = (plan.model_folder, plan.tokens_folder, *([plan.resume_folder] if plan.resume_folder else []))
+    return Confinement(folders, (str(scratch),), plan.memory_limit, loopback=plan.processes > 1)
+
+
+def _decoded(line: bytes) -> ChildMessage:
+    try:
+        return decode(line)
+    except ValueError as error:
+        raise WorldError(Reason.INTERNAL, f"the training process sent nonsense: {error}"[:300]) from error
 
 
 async def _line(child: Child) -> bytes:
@@ -156,7 +168,8 @@ async def _line(child: Child) -> bytes:
 
 def oom_kills() -> int:
     """How often the kernel has killed something in this container for memory."""
-    with suppress(OSError, ValueError):
-        events = Path("/sys/fs/cgroup/memory.events").read_text().split()
-        return int(events[events.index("oom_kill") + 1])
+    for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
+        with suppress(OSError, ValueError):
+            events = Path(path).read_text().split()
+            return int(events[events.index("oom_kill") + 1])
     return 0

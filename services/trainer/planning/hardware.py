@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+# The rest is for the trainer itself, its imports, and the system.
+SHARE_OF_MEMORY = 0.9
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -29,9 +31,10 @@ class Hardware:
     gpus: tuple[Gpu, ...] = ()
 
 
-def detect() -> Hardware:
-    """Look at the machine and at the limits of the container."""
-    return Hardware(_cores(), _memory(), _flags(), _gpus())
+def detect(memory_limit: int | None = None) -> Hardware:
+    """Look at the machine and at the limits of the container; `memory_limit` is what a training gets of it."""
+    memory = int(_memory() * SHARE_OF_MEMORY)
+    return Hardware(_cores(), min(memory, memory_limit or memory), _flags(), _gpus())
 
 
 def _cores() -> int:
@@ -45,8 +48,9 @@ def _cores() -> int:
 
 def _memory() -> int:
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = _read(_CGROUP / "memory.max").strip()
-    return min(physical, int(limit)) if limit.isdigit() else physical
+    files = (_CGROUP / "memory.max", _CGROUP / "memory" / "memory.limit_in_bytes")
+    limits = [int(limit) for limit in (_read(path).strip() for path in files) if limit.isdigit()]
+    return min([physical, *limits])
 
 
 def _flags() -> frozenset[str]:

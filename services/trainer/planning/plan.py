@@ -90,6 +90,7 @@ class TrainPlan(BaseModel):
     processes: int = 1
     use_cpu: bool = False
     memory_bytes: tuple[int, int]
+    memory_limit: int | None = Field(default=None, description="Of the machine's memory; None where GPUs are used.")
     dataset_digest: str
     notes: tuple[str, ...] = ()
 
@@ -97,7 +98,7 @@ class TrainPlan(BaseModel):
     def digest(self) -> str:
         """Of what decides the course of the training; folders, threads, memory and words do not."""
         left_out = {
-            *("model_folder", "tokens_folder", "resume_folder", "threads", "memory_bytes", "notes"),
+            *("model_folder", "tokens_folder", "resume_folder", "threads", "memory_bytes", "memory_limit", "notes"),
             *("tokens_per_pass", "gradient_checkpointing", "checkpoint_seconds", "samples"),
         }
         return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()
@@ -162,6 +163,7 @@ def make_plan(
         processes=processes,
         use_cpu=training.use_cpu,
         memory_bytes=estimate(model, load),
+        memory_limit=hardware.memory_bytes if training.use_cpu or not hardware.gpus else None,
         dataset_digest=data.digest,
         notes=(*notes, *_advice(training)),
     )

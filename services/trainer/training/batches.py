@@ -52,7 +52,6 @@ class Steps(Dataset[Step]):  # type: ignore[misc]
         self._tokens, self._schedule, self._total, self._flat = tokens, schedule, total, flat
         self._process, self._processes = process, processes
         self._trained = tokens.trained()
-        self.longest = int(tokens.lengths.max())
         self._epoch = -1
         self._order = schedule.order(0)
 

@@ -24,38 +24,29 @@ class Training:
         self, plan: TrainPlan, loaded: Loaded, tokens: Tokens, watcher: Watcher, channel: Channel | Silence, rank: Rank
     ) -> None:
         """Without an evaluation split the rows that are trained on are looked at."""
-        self._plan, self._loaded, self._tokens, self._watcher, self._channel = plan, loaded, tokens, watcher, channel
-        self._rank = rank
+        self._plan, self._loaded, self._watcher, self._channel = plan, loaded, watcher, channel
         path = Path(plan.tokens_folder) / EVAL
         self._held_out = path.is_file()
         looked_at = Tokens(path) if self._held_out else tokens
-        self._evaluator = Evaluator(loaded, looked_at, tokens_per_pass=plan.tokens_per_pass, between=watcher.between)
+        self._steps = _steps(plan, loaded, tokens, rank)
+        self._evaluator = Evaluator(
+            loaded, looked_at, tokens_per_pass=lambda: self._steps.tokens_per_pass, between=watcher.between
+        )
 
     def train(self, folder: Path) -> None:
         """All steps; raises `StopNow` when the parent does not want the rest."""
         plan, watcher = self._plan, self._watcher
-        lengths = self._tokens.lengths
-        units = read_packs(Path(plan.tokens_folder) / PACKS) if plan.packing else None
-        steps = Steps(
-            self._tokens,
-            Schedule(units, lengths, plan.rows_per_step, plan.data_seed, plan.sampling),
-            total=plan.total_steps,
-            tokens_per_pass=plan.tokens_per_pass,
-            flat=self._loaded.flat,
-            process=self._rank.process,
-            processes=self._rank.processes,
-        )
-        steps.first = _resumed_step(plan)
         watcher.trainer = RowTrainer(
             plan,
             self._loaded,
-            steps,
+            self._steps,
             folder=str(folder),
             between=watcher.between,
+            remark=watcher.remark,
             evaluator=self._evaluate if plan.eval_steps and self._held_out else None,
         )
         watcher.trainer.add_callback(watcher)
-        if len(steps):
+        if len(self._steps):
             watcher.trainer.train()
         if watcher.best is not None and plan.keep_best:
             checkpoint.put_weights(self._loaded.model, watcher.best)
@@ -95,6 +86,21 @@ class Training:
             )
         )
         return {"eval_loss": score.loss, "eval_token_accuracy": score.accuracy}
+
+
+def _steps(plan: TrainPlan, loaded: Loaded, tokens: Tokens, rank: Rank) -> Steps:
+    units = read_packs(Path(plan.tokens_folder) / PACKS) if plan.packing else None
+    steps = Steps(
+        tokens,
+        Schedule(units, tokens.lengths, plan.rows_per_step, plan.data_seed, plan.sampling),
+        total=plan.total_steps,
+        tokens_per_pass=plan.tokens_per_pass,
+        flat=loaded.flat,
+        process=rank.process,
+        processes=rank.processes,
+    )
+    steps.first = _resumed_step(plan)
+    return steps
 
 
 def _resumed_step(plan: TrainPlan) -> int:

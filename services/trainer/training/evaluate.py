@@ -36,17 +36,18 @@ class Score:
 class Evaluator:
     """Scores on the first rows of a split; `between` is called between two passes and may raise."""
 
-    def __init__(self, loaded: Loaded, tokens: Tokens, *, tokens_per_pass: int, between: Callable[[], None]) -> None:
-        """At most `MOST_ROWS` rows are looked at."""
+    def __init__(
+        self, loaded: Loaded, tokens: Tokens, *, tokens_per_pass: Callable[[], int], between: Callable[[], None]
+    ) -> None:
+        """At most `MOST_ROWS` rows are looked at. `tokens_per_pass` is what a training's pass has at the moment."""
         self._loaded, self._tokens, self._between = loaded, tokens, between
-        rows = range(min(len(tokens), MOST_ROWS))
-        self._passes = passes(rows, tokens.lengths, 2 * tokens_per_pass, padded=not loaded.flat)
+        self._tokens_per_pass = tokens_per_pass
 
     def score(self, *, base: bool = False) -> Score:
         """Of the model as it is now, or of the base model alone."""
         loss, right, count = 0.0, 0, 0
         with self._only_looking(base=base):
-            for rows in self._passes:
+            for rows in self._passes():
                 self._between()
                 part = make_pass(self._tokens, rows, flat=self._loaded.flat)
                 logits = trained_logits(self._loaded.model, part, self._loaded.device).float()
@@ -55,6 +56,11 @@ class Evaluator:
                 right += int((logits.argmax(-1) == targets).sum())
                 count += len(targets)
         return Score(loss / max(1, count), right / max(1, count))
+
+    def _passes(self) -> list[list[int]]:
+        """Twice as long as in training, for nothing is kept for a way back."""
+        rows = range(min(len(self._tokens), MOST_ROWS))
+        return passes(rows, self._tokens.lengths, 2 * self._tokens_per_pass(), padded=not self._loaded.flat)
 
     def samples(self, number: int) -> Iterator[Sample]:
         """Greedy answers to the first rows, short, with the time for each limited."""

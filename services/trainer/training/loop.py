@@ -5,7 +5,10 @@ head computes only the tokens that are trained on, no statistics are computed th
 random numbers from a seed of its own, and a loss that is no number ends the training.
 """
 
+import ctypes
 import gc
+import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +29,8 @@ from services.trainer.training.model import Loaded
 class RowTrainer(SFTTrainer):  # type: ignore[misc]
     """Trains on `Steps`. `between` is called between two passes of a step and may raise to leave the training.
 
-    `counts` are those of all attempts; `evaluator` gives the metrics that the library's own schedule asks for.
+    `remark` takes what its owner should know. `counts` are those of all attempts; `evaluator` gives the metrics that
+    the library's own schedule asks for.
     """
 
     def __init__(
@@ -37,14 +41,15 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
         *,
         folder: str,
         between: Callable[[], None],
+        remark: Callable[[str], None],
         evaluator: Callable[[], dict[str, float]] | None = None,
     ) -> None:
         """`folder` takes what the library wants to write."""
         self._plan, self._steps, self._between, self._evaluator = plan, steps, between, evaluator
+        self._remark = remark
         self.counts = Counts()
         self.step_loss = 0.0
         self.grad_norm: float | None = None
-        self._halved = False
         super().__init__(
             model=loaded.model,
             args=sft_config(plan, folder, loaded.device, evaluates=evaluator is not None),
@@ -78,17 +83,25 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
 
     def training_step(self, model: Any, inputs: Step, *_: Any) -> torch.Tensor:
         """Forward and backward of all passes of a step; gives the mean loss of the step's trained tokens."""
-        try:
-            total = self._passes(model, inputs)
-        except (RuntimeError, MemoryError) as error:
-            if self._halved or not is_out_of_memory(error) or not self._halve():
-                raise
-            total = self._passes(model, self._steps.step(inputs.number))
+        while (total := self._tried(model, inputs)) is None:
+            self._halve(inputs)
+            inputs = self._steps.step(inputs.number)
         self.step_loss = self._summed(total)
         self.counts.trained_tokens += inputs.trained
         if not torch.isfinite(total):
             raise diverged(inputs.number + 1)
         return total
+
+    def _tried(self, model: Any, step: Step) -> torch.Tensor | None:
+        """None when the memory was not enough for it, and smaller passes may help."""
+        try:
+            return self._passes(model, step)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or not _can_be_cut(step):
+                raise
+            # What the failed pass holds hangs on the error's frames.
+            traceback.clear_frames(error.__traceback__)
+            return None
 
     def _passes(self, model: Any, step: Step) -> torch.Tensor:
         model.train()
@@ -115,16 +128,19 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
         """The step's loss over all processes: each has divided by the tokens of all, and multiplied by their number."""
         return float(self.accelerator.reduce(total, "mean"))
 
-    def _halve(self) -> bool:
+    def _halve(self, step: Step) -> None:
         """Half as many tokens a pass and twice as many passes: the same step in less memory."""
-        if self._steps.tokens_per_pass <= self._steps.longest:
-            return False
-        self._steps.tokens_per_pass = max(self._steps.longest, self._steps.tokens_per_pass // 2)
-        self._halved = True
+        before = max(part.inputs["input_ids"].numel() for part in step.passes)
+        self._steps.tokens_per_pass = before // 2
+        self._remark(
+            f"out of memory in step {step.number + 1} with {before} tokens going through the model at once: half as "
+            "many from here on, in twice as many passes a step; what is learned is the same"
+        )
         gc.collect()
+        if sys.platform == "linux":
+            ctypes.CDLL(None).malloc_trim(0)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        return True
 
     def loss_of(self, model: Any, part: Pass, trained: int) -> torch.Tensor:
         """The summed loss of a pass's trained tokens over the number of those of the whole step."""
@@ -150,6 +166,11 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """An adapter's card is the publisher's business."""
+
+
+def _can_be_cut(step: Step) -> bool:
+    """A row cannot."""
+    return any(len(part.row_ends) > 1 for part in step.passes)
 
 
 def trained_logits(model: Any, part: Pass, device: torch.device) -> torch.Tensor:

@@ -16,20 +16,21 @@ from services.trainer.children.messages import Progress
 
 AT_MOST, AT_LEAST = 1.0, 10.0
 _WINDOW = 10.0
-# A step that takes this many times longer than the usual one, and this long, does not go on as it should.
-_STALLED_TIMES, _STALLED_SECONDS = 10.0, 60.0
+# A step that takes this many times longer than the usual one, and this long, does not go on as it should. What is
+# usual is not known in the first step, where the largest batch is tried and libraries warm up.
+STALLED_TIMES, STALLED_SECONDS, STALLED_FIRST_SECONDS = 10.0, 60.0, 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """Where the training stands after a step."""
+    """Where the training stands after a step, or before the first."""
 
     step: int
     epoch: float
-    loss: float
-    learning_rate: float | None
-    grad_norm: float | None
     tokens: int
+    loss: float | None = None
+    learning_rate: float | None = None
+    grad_norm: float | None = None
 
 
 class Speaker:
@@ -43,27 +44,35 @@ class Speaker:
         self._process = psutil.Process()
         self._stand: Stand | None = None
         self._points: deque[tuple[float, int, int]] = deque()
+        self._remarks: list[str] = []
         self._spoke = self._stepped = clock()
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._speak_up, daemon=True)
 
-    def begin(self, step: int, tokens: int) -> None:
+    def begin(self, stand: Stand) -> None:
         """The first step starts now."""
-        self._spoke = self._stepped = self._clock()
-        self._points.append((self._spoke, step, tokens))
+        with self._lock:
+            self._spoke = self._stepped = self._clock()
+            self._stand = stand
+            self._points.append((self._spoke, stand.step, stand.tokens))
 
     def step(self, stand: Stand) -> None:
         """A step is done."""
         now = self._clock()
         with self._lock:
-            first = self._stand is None
+            first = len(self._points) == 1
             self._stand, self._stepped = stand, now
             self._points.append((now, stand.step, stand.tokens))
             while len(self._points) > 2 and self._points[1][0] < now - _WINDOW:
                 self._points.popleft()
             if first or stand.step >= self._total or now - self._spoke >= AT_MOST:
                 self._speak(stand, now)
+
+    def remark(self, text: str) -> None:
+        """Something that has been changed on the way; the next progress says it."""
+        with self._lock:
+            self._remarks.append(text)
 
     def remind(self) -> None:
         """Say again where the training stands if nothing was said for long; called once a second."""
@@ -74,10 +83,12 @@ class Speaker:
 
     def _speak(self, stand: Stand, now: float) -> None:
         self._spoke = now
+        remarks, self._remarks = tuple(self._remarks), []
         then, step, tokens = self._points[0]
         passed = max(now - then, 1e-9)
-        pace = passed / max(1, stand.step - step)
-        waited = now - self._stepped
+        # Of steps that are done: the wait for the next one must not make it look usual.
+        pace = (self._stepped - then) / (stand.step - step) if stand.step > step else None
+        patience = STALLED_FIRST_SECONDS if pace is None else max(STALLED_SECONDS, STALLED_TIMES * pace)
         self._channel.send(
             Progress(
                 step=stand.step,
@@ -88,9 +99,10 @@ class Speaker:
                 grad_norm=stand.grad_norm,
                 tokens=stand.tokens,
                 tokens_per_second=(stand.tokens - tokens) / passed,
-                eta_seconds=pace * (self._total - stand.step),
+                eta_seconds=None if pace is None else pace * (self._total - stand.step),
                 memory_bytes=memory_bytes(self._process),
-                stalled=waited > max(_STALLED_SECONDS, _STALLED_TIMES * pace),
+                stalled=now - self._stepped > patience,
+                notes=remarks,
             )
         )
 

@@ -71,7 +71,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
             self._resumed_seconds, self._resumed_work = trainer.counts.train_seconds, trainer.counts.cpu_seconds
         self._began = self._saved = self._clock()
         self._worked = time.process_time()
-        self._speaker.begin(trainer.counts.step, trainer.counts.trained_tokens)
+        self._speaker.begin(self._stand())
 
     def on_pre_optimizer_step(self, *_: Any, **found: Any) -> None:
         """The rate that this step uses; afterwards the scheduler has moved on."""
@@ -86,9 +86,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         self.last_loss = self.trainer.step_loss
         counts.first_loss = self.last_loss if counts.first_loss is None else counts.first_loss
         note(counts.losses, counts.step, self.last_loss)
-        epoch = counts.step / self._plan.steps_per_epoch
-        stand = Stand(counts.step, epoch, self.last_loss, self._rate, self.trainer.grad_norm, counts.trained_tokens)
-        self._speaker.step(stand)
+        self._speaker.step(self._stand())
         if self._due(counts.step, now) and checkpoint.waiting(self._folder) < checkpoint.WAITING:
             self.save()
         return control
@@ -112,6 +110,17 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
             found["tokens_per_second"] = counts.trained_tokens / counts.train_seconds
         losses = {"loss_first": counts.first_loss, "loss_last": self.last_loss}
         return found | {name: loss for name, loss in losses.items() if loss is not None}
+
+    def _stand(self) -> Stand:
+        counts = self.trainer.counts
+        return Stand(
+            step=counts.step,
+            epoch=counts.step / self._plan.steps_per_epoch,
+            tokens=counts.trained_tokens,
+            loss=self.last_loss,
+            learning_rate=self._rate,
+            grad_norm=self.trainer.grad_norm,
+        )
 
     def _due(self, step: int, now: float) -> bool:
         since = now - self._saved
