@@ -142,7 +142,7 @@ async def _check(
         except DatasetRefused as refused:
             await journal.emit(DatasetChecked, **refused.facts)
             raise
-        model, hardware = read_model_facts(model_folder), detect()
+        model, hardware = read_model_facts(model_folder), detect(parts.settings.job_memory_bytes)
         plan = make_plan(
             record.spec,
             preset_of(record.spec),
