@@ -1,6 +1,6 @@
 """One section of `training_config.yaml`: which of its fields are taken, and with which type."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -50,14 +50,18 @@ def read_section(values: Mapping[Any, object], place: Place) -> Values | None:
     """The fields that are set, each with its type. None when one is wrong, which then stands in `findings`."""
     before = len(place.findings.problems)
     made: Values = {}
-    for given, value in values.items():
+    fields = _flattened(values, known_fields(place.section))
+    names = [name for name, _ in fields]
+    for given, value in fields:
         if place.findings.full:
             return None
         field = _current_name(given, place)
         if field is None or _refused(field, value, place) or _left_out(field, value, place):
             continue
-        if field != given and field in values:
+        if field != given and field in names:
             place.refuse(given, f"{field} is the same under its new name; keep one of the two")
+        elif field in made and names.count(field) > 1:
+            place.refuse(field, "is given twice, once inside another map; keep one of the two")
         elif given not in SWITCHES:
             made[field] = _typed(field, value, place)
         elif value:
@@ -71,6 +75,16 @@ def read_section(values: Mapping[Any, object], place: Place) -> Values | None:
 def with_defaults(section: str, values: Values) -> Values:
     """Every declared field."""
     return {field: schema["default"] for field, schema in config_fields()[section].items()} | values
+
+
+def _flattened(values: Mapping[Any, object], known: Container[str]) -> list[tuple[Any, object]]:
+    """As KAITO reads it: a map inside a section is the fields that its name and their names make (`outer_inner`)."""
+    fields: list[tuple[Any, object]] = []
+    for name, value in values.items():
+        inner = value if isinstance(value, Mapping) and isinstance(name, str) and name not in known else {}
+        joined = [(f"{name}_{key}", item) for key, item in inner.items() if f"{name}_{key}" in known]
+        fields += joined if inner and len(joined) == len(inner) else [(name, value)]
+    return fields
 
 
 def _current_name(given: object, place: Place) -> str | None:
