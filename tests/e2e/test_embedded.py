@@ -7,17 +7,42 @@ cancel in mid-training, and a request that is wrong in several ways.
 
 import itertools
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import requests
+from tests.e2e.collector import Collector, Span
 from tests.e2e.status_topic import Record
-from tests.e2e.system import PATIENCE, Done, Job, Line, System, digests, numbers_by_source
+from tests.e2e.system import PATIENCE, Done, Job, Line, System, digests, numbers_by_source, until
+from tests.unit.docs.test_traces import documented, rows
 
 BEGIN = ["job.accepted", "job.queued", "job.claimed", "dataset.staging", "dataset.staged", "dataset.checked"]
 TRAINING = ["training.started", "training.progress", "training.evaluated", "adapter.trained"]
+SPANS = {
+    "lorabus.submit",
+    "send tuning.requests.v1",
+    "process tuning.requests.v1",
+    "job.accept",
+    "job.wait",
+    "job.claim",
+    "job.attempt",
+    "dataset.stage",
+    "dataset.stage.source",
+    "dataset.check",
+    "training",
+    "model.load",
+    "training.window",
+    "training.evaluate",
+    "checkpoint.store",
+    "adapter.store",
+    "process tuning.adapters.v1",
+    "image.push",
+    "image.write",
+    "job.end",
+}
 END = ["image.pushing", "image.published", "job.succeeded"]
 
 
@@ -82,6 +107,41 @@ def test_each_record_is_a_cloud_event_about_its_job_in_one_trace(job: Job, recor
         assert (record.header("ce_specversion"), record.header("content-type")) == ("1.0", "application/json")
         assert data["kaitoState"] in {"Pending", "Running", "Succeeded"}
     assert {record.header("traceparent").split("-")[1] for record in records} == {job.events[0]["traceId"]}
+
+
+def test_its_trace_is_one_tree_of_what_the_documentation_names(job: Job, collector: Collector) -> None:
+    """From OTLP: one root, every parent there, and no span, kind or attribute that docs/traces.md does not have."""
+    trace = job.events[0]["traceId"]
+
+    def whole() -> list[Span] | None:
+        spans = collector.trace(trace)
+        complete = {span.parent for span in spans} <= {"", *(span.id for span in spans)}
+        return spans if complete and {span.name for span in spans} >= SPANS else None
+
+    spans = until(whole, f"{SPANS} in {collector.endpoint}")
+    assert [(span.service, span.name) for span in spans if not span.parent] == [("lorabus-cli", "lorabus.submit")]
+    kinds = {re.sub(r"\{.*\}", "", name): row[1] for row in rows("Spans") for name in re.findall(r"`([^`]+)`", row[0])}
+    attributes = documented("Attributes")
+    for span in spans:
+        documented_as = next(name for name in kinds if span.name.startswith(name))
+        assert span.kind == kinds[documented_as], span
+        assert span.attributes.keys() <= attributes, span
+        assert span.start <= span.end
+    by_name = {span.name: span for span in spans}
+    assert by_name["job.attempt"].attributes["lorabus.job.id"] == job.id
+    assert by_name["process tuning.adapters.v1"].attributes["messaging.system"] == "kafka"
+    parents = {"dataset.stage.source": "dataset.stage", "model.load": "training", "checkpoint.store": "training"}
+    assert {name: by_name[name].parent for name in parents} == {
+        name: by_name[parent].id for name, parent in parents.items()
+    }
+
+
+def test_every_log_line_about_the_job_carries_its_trace(embedded: System, job: Job) -> None:
+    logs = [embedded.home / "logs" / f"{name}.log" for name in ("ingest", "trainer", "publisher")]
+    lines = [json.loads(line) for log in logs for line in log.read_text().splitlines() if line.startswith("{")]
+    about = [line for line in lines if line.get("job_id") == job.id]
+    assert {line["service"] for line in about} >= {"trainer", "publisher"}
+    assert {line.get("trace_id") for line in about} == {job.events[0]["traceId"]}
 
 
 def test_pull_gives_the_trained_files_byte_for_byte(job: Job, adapter: Path) -> None:
