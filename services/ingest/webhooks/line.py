@@ -12,7 +12,7 @@ from aiokafka import ConsumerRecord
 from services.common.kafka.offsets import OffsetTracker
 from services.ingest.webhooks.message import Message, message_of
 
-MAX_EVENTS = 500
+MAX_EVENTS = 5_000
 MAX_BYTES = 8 * 1024 * 1024
 Place = tuple[int, int]
 """Partition and offset."""

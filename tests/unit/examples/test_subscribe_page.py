@@ -9,6 +9,7 @@ import pytest
 from schemas.topics import BY_NAME
 from services.ingest.settings import IngestSettings
 from services.ingest.webhooks.endpoints import KEY, read_endpoints
+from services.ingest.webhooks.line import MAX_BYTES, MAX_EVENTS
 from services.ingest.webhooks.schedule import Schedule
 
 ROOT = Path(__file__).parents[3]
@@ -49,5 +50,6 @@ def test_the_times_are_those_of_the_code() -> None:
     assert f"within {settings.webhooks_timeout_seconds:g} seconds" in plain
     assert settings.webhooks_give_up_seconds == 3 * 24 * 3600
     assert BY_NAME["tuning.events.v1"].retention_ms == 7 * 24 * 3600 * 1000
+    assert f"With {MAX_EVENTS:,} events or {MAX_BYTES // 2**20} MiB" in plain
     assert "older than three days" in plain
     assert "events for seven days" in plain
