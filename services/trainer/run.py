@@ -83,13 +83,15 @@ async def _work(
     """Give True once the adapter is handed over, False when `stop` ended the training before."""
     claimed_at = monotonic()
     attributes: telemetry.Attributes = {"lorabus.job.id": record.job_id, "lorabus.attempt": lease.attempt}
-    with telemetry.span("job.attempt", record.traceparent, attributes) as here:
+    links = (lease.previous,) if lease.previous else ()
+    with telemetry.span("job.attempt", record.traceparent, attributes, links=links) as here:
         step = await newest_step(parts.store, record.job_id) if lease.attempt > 1 else None
         await journal.emit(JobClaimed, worker=lease.worker, resumed_from_step=step)
         manifest = await read_manifest(parts.store, record.job_id)
         if manifest is None:
             on_progress = _model_events(journal, record.spec)
-            model_folder = await find_base_model(record.spec, parts.store, parts.settings, on_progress)
+            with telemetry.span("model.stage", here, {"lorabus.base_model": record.spec.model.repository}):
+                model_folder = await find_base_model(record.spec, parts.store, parts.settings, on_progress)
             dataset = await _stage(parts, record, journal, here)
             plan = await _check(parts, record, journal, dataset, model_folder, scratch, here)
             training = Training(plan, scratch, parts.store, journal, parts.metrics, here, claimed_at)

@@ -29,6 +29,7 @@ SPANS = {
     "job.wait",
     "job.claim",
     "job.attempt",
+    "model.stage",
     "dataset.stage",
     "dataset.stage.source",
     "dataset.check",
