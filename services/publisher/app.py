@@ -10,7 +10,6 @@ from prometheus_client import CollectorRegistry
 
 from schemas.topics import ADAPTERS
 from services.common import logs, telemetry
-from services.common.errors import LorabusError, WorldError
 from services.common.health import missing_parts, serve_health
 from services.common.journal import Publish
 from services.common.kafka.broker import build_broker, subscribe
@@ -19,7 +18,7 @@ from services.common.kafka.consume import Consumption
 from services.common.kafka.dead_letters import DeadLetters
 from services.common.kafka.producer import open_producer
 from services.common.kafka.work import Work
-from services.common.lifetime import EXIT_FAILED, EXIT_UNREACHABLE, Lifetime, background, run_service
+from services.common.lifetime import Lifetime, background, run_service
 from services.common.object_store import ObjectStore, open_store, prove_create_if_absent
 from services.publisher.handlers import adapters_handler
 from services.publisher.metrics import Metrics
@@ -47,28 +46,6 @@ def main() -> int:
         return run_service("publisher", settings, service)
     finally:
         telemetry.shutdown()
-
-
-def publish_again(job_id: str) -> int:
-    """Push what a job has trained, without Kafka: `python -m services.publisher JOB`. Prints the image as JSON."""
-    settings = PublisherSettings()
-    logs.configure(settings, "publisher")
-    store = open_store(settings)
-    use_case = _use_case(settings, store, _nowhere, Metrics(CollectorRegistry()))
-    try:
-        image = asyncio.run(use_case.publish_again(job_id))
-    except WorldError as error:
-        log.error("not published", job_id=job_id, error=error.message)  # noqa: TRY400 - the line says it all.
-        return EXIT_UNREACHABLE
-    except LorabusError as error:
-        log.error("not published", job_id=job_id, error=str(error))  # noqa: TRY400
-        return EXIT_FAILED
-    print(image.model_dump_json(by_alias=True))
-    return 0
-
-
-async def _nowhere(*_: object) -> None:
-    raise RuntimeError("publishing again tells nobody")
 
 
 def _use_case(settings: PublisherSettings, store: ObjectStore, send: Publish, metrics: Metrics) -> Publisher:

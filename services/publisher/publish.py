@@ -70,16 +70,6 @@ class Publisher:
             return ended
         return await self._end(record, manifest, journal, attempt)
 
-    async def publish_again(self, job_id: str) -> PublishedImage:
-        """Push what a job has trained, whatever became of the job: how it ended stays, and nobody is told.
-
-        For a job that failed because its registry was away, or an image that somebody has deleted.
-        """
-        record, manifest = await self._read(job_id)
-        parcel = await make_parcel(self.store, record, manifest, self.packing)
-        with span("image.push", record.traceparent, {"lorabus.job.id": job_id, "lorabus.again": True}) as traceparent:
-            return await self._push(record, parcel, Progress(0), traceparent, _never)
-
     async def give_up(self, job_id: str, attempt: int, error: Exception) -> ResultRecord:
         """End a job that no retry can help: the fault is ours."""
         record, _ = await self._read(job_id)
@@ -184,7 +174,3 @@ def failure(error: JobError) -> dict[str, object]:
         "message": f"{error.message}{hint}",
         "help": error.reason.help,
     }
-
-
-async def _never() -> None:
-    """Nothing stops what somebody asked for by name."""

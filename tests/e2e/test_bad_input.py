@@ -64,7 +64,7 @@ def test_no_service_starts_without_its_servers(
 
 
 def test_a_registry_that_is_not_there_fails_the_job_after_the_retries(embedded: System, tmp_path: Path) -> None:
-    """The adapter is kept; what is said leads to it."""
+    """The adapter is kept, and the same request tries to publish it without training."""
     embedded.secret("registry")
     documents = requests.documents("registry", output=requests.image(f"{NOBODY}/team/adapters:v1"))
     done = embedded.run("submit", requests.write(tmp_path, *documents), "--wait", "--json")
@@ -72,6 +72,13 @@ def test_a_registry_that_is_not_there_fails_the_job_after_the_retries(embedded: 
     assert (done.code, end["type"], end["reason"]) == (1, "job.failed", "RegistryUnavailable")
     assert f"{NOBODY}/team/adapters:v1" in end["message"]
     assert (embedded.home / "store" / "jobs" / end["jobId"] / "adapter" / "manifest.json").exists()
+
+    again = embedded.run("submit", requests.write(tmp_path, *documents), "--wait", "--json")
+    assert (again.code, again.lines[-1]["reason"]) == (1, "RegistryUnavailable")
+    assert again.lines[-1]["jobId"] != end["jobId"]
+    types = [line["type"] for line in again.lines]
+    assert "adapter.trained" in types
+    assert [name for name in types if name.startswith(("training.", "dataset."))] == []
 
 
 def test_a_registry_that_is_not_there_is_named_by_pull(embedded: System, tmp_path: Path) -> None:

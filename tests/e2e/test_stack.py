@@ -109,6 +109,16 @@ def test_pull_gives_the_trained_files_from_the_registry(
     assert digests(tmp_path / "adapter") == job.trained
 
 
+def test_publish_brings_a_deleted_image_back_without_training(stack: System, job: Job, reference: str) -> None:
+    out(go("crane"), "delete", f"{reference.rpartition(':')[0]}@{job.image['digest']}")
+    lines = stack.good("publish", job.id, "--wait", "--json").lines
+    assert lines[-1]["type"] == "job.succeeded"
+    assert lines[-1]["image"] == job.image
+    assert lines[-1]["jobId"] != job.id
+    assert [line for line in lines if line["type"].startswith(("training.", "dataset."))] == []
+    assert crane_digest(reference) == job.image["digest"]
+
+
 def test_the_bucket_holds_the_staged_dataset_and_the_adapter(stack: System, job: Job) -> None:
     minio = stack.home / "minio"
     keys = {name: (minio / name).read_text().strip() for name in ("access-key", "secret-key")}

@@ -1,12 +1,7 @@
 """A volume gets an image layout and the plain files: whole or not at all, inside its root, one folder a job."""
 
-import asyncio
 import hashlib
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,7 +16,7 @@ from services.common.journal import now
 from services.common.object_store import as_json
 from services.common.registry.errors import RegistryRefused
 from tests.component.services.publisher.harness import Bench, make_bench
-from tests.component.services.publisher.jobs import adapter_files, to_claim, trained_job
+from tests.component.services.publisher.jobs import adapter_files, forget_the_end, to_claim, trained_job
 
 
 @pytest.fixture
@@ -32,11 +27,6 @@ def bench(tmp_path: Path) -> Bench:
 def caller(bench: Bench) -> CallerSettings:
     """A caller whose ingest is not there: the job's own result must do."""
     return CallerSettings(home=bench.settings.home, http_addr="127.0.0.1:9")
-
-
-async def forget_the_end(bench: Bench, job_id: str) -> None:
-    """As if the publisher had died before it told anybody."""
-    await bench.store.delete(store_keys.result(job_id), store_keys.outbox(job_id, 1, "publisher"))
 
 
 def reference_of(bench: Bench) -> str:
@@ -101,12 +91,12 @@ async def test_publishing_again_leaves_a_good_folder_alone_and_mends_a_damaged_o
     folder = bench.settings.volumes_dir / "claim" / record.job_id
     await bench.publisher().publish(record.job_id, 1)
     born = (folder / "index.json").stat().st_ino
-    await forget_the_end(bench, record.job_id)
+    await forget_the_end(bench.store, record.job_id)
     await bench.publisher().publish(record.job_id, 1)
     assert (folder / "index.json").stat().st_ino == born
 
     (folder / "adapter_model.safetensors").write_bytes(b"cut")
-    await forget_the_end(bench, record.job_id)
+    await forget_the_end(bench.store, record.job_id)
     await bench.publisher().publish(record.job_id, 1)
     assert (folder / "adapter_model.safetensors").read_bytes() == adapter_files()["adapter_model.safetensors"]
     assert sorted(path.name for path in folder.parent.iterdir()) == [record.job_id]
@@ -169,21 +159,6 @@ async def test_a_folder_of_somebody_else_is_not_replaced(bench: Bench) -> None:
     await bench.publisher().publish(record.job_id, 1)
     assert bench.last()["reason"] == "OutputRefused"
     assert theirs.read_text() == "years of work"
-
-
-async def test_a_deleted_image_is_published_again_without_a_word(bench: Bench) -> None:
-    record = await trained_job(bench.store, to_claim("claim"))
-    await bench.publisher().publish(record.job_id, 1)
-    told, folder = list(bench.sent), bench.settings.volumes_dir / "claim" / record.job_id
-    shutil.rmtree(folder)
-
-    command = [sys.executable, "-m", "services.publisher", record.job_id]
-    environ = {**os.environ, "LORABUS_HOME": str(bench.settings.home)}
-    done = await asyncio.to_thread(subprocess.run, command, env=environ, capture_output=True, text=True, check=True)
-
-    assert json.loads(done.stdout) == bench.last()["image"]
-    assert (folder / "adapter_model.safetensors").read_bytes() == adapter_files()["adapter_model.safetensors"]
-    assert bench.sent == told
 
 
 async def test_an_older_attempt_leaves_the_job_to_the_newer(bench: Bench) -> None:

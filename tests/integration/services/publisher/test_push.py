@@ -17,10 +17,16 @@ import pytest
 from deploy.native.go_tools import tool
 from lorabus.pulling import pull
 from lorabus.settings import CallerSettings
-from schemas import store_keys
 from schemas.records import SpecRecord
 from tests.component.services.publisher.harness import Bench, make_bench
-from tests.component.services.publisher.jobs import adapter_files, to_claim, to_image, trained_job, write_secret
+from tests.component.services.publisher.jobs import (
+    adapter_files,
+    forget_the_end,
+    to_claim,
+    to_image,
+    trained_job,
+    write_secret,
+)
 
 Run = Callable[..., str]
 
@@ -101,7 +107,7 @@ async def test_provenance_and_evaluation_lie_beside_the_image(
 ) -> None:
     """distribution has no referrers API, so oras finds them by the fall-back tag; publishing again adds none."""
     record = await _published(bench, reference)
-    await bench.store.delete(store_keys.result(record.job_id), store_keys.outbox(record.job_id, 1, "publisher"))
+    await forget_the_end(bench.store, record.job_id)
     await bench.publisher().publish(record.job_id, 1)
 
     found = json.loads(oras("discover", "--plain-http", "--format", "json", reference))["referrers"]
@@ -218,7 +224,8 @@ async def test_a_model_pack_lies_beside_the_image_and_shares_its_blobs(
     oras("cp", "--from-plain-http", f"{reference}-modelpack", "--to-oci-layout", f"{tmp_path / 'copy'}:v1")
 
     tags, digest = crane("ls", "--insecure", reference.rpartition(":")[0]), crane("digest", "--insecure", reference)
-    await bench.publisher().publish_again(record.job_id)
+    await forget_the_end(bench.store, record.job_id)
+    await bench.publisher().publish(record.job_id, 1)
     assert crane("ls", "--insecure", reference.rpartition(":")[0]) == tags
     assert crane("digest", "--insecure", reference) == digest
 
