@@ -8,6 +8,8 @@ from math import ceil, floor, log10
 WIDTH, HEIGHT = 100.0, 40.0
 MOST = 300
 SPACES = 4
+LEAST = 1e-9
+"""Smaller differences, in proportion, are none."""
 Point = tuple[float, float]
 
 
@@ -28,9 +30,12 @@ def axis(values: Sequence[float], *, from_zero: bool = False) -> Axis:
     """An axis on which all values have room, in about four steps; from zero when asked or when that costs little."""
     low, high = min(values, default=0.0), max(values, default=0.0)
     if from_zero or 0 < low < high / 2:
-        low = 0.0
-    if low == high:
-        low, high = (low - 0.5 * abs(low), high + 0.5 * abs(high)) if high else (0.0, 1.0)
+        low, high = 0.0, max(high, 0.0)
+    size = max(abs(low), abs(high))
+    if size < LEAST:
+        low, high = 0.0, 1.0
+    elif high - low < size * LEAST:
+        low, high = low - 0.5 * size, high + 0.5 * size
     step = _round_step((high - low) / SPACES)
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
     ticks = tuple(number * step for number in range(first, last + 1))

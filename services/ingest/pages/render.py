@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse
 
 from schemas import waiting
 
-NONE = "-"
+NONE = "\N{EN DASH}"
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -29,7 +29,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "bytes": size, "ago": ago, "clock": clock, "told": told}
+    environment.filters |= {"number": number, "bytes": size, "ago": ago, "clock": clock, "day": day, "told": told}
     environment.filters |= {"short": short, "length_left": waiting.length}
     return environment
 
@@ -82,24 +82,37 @@ def ago(value: object) -> str:
 def clock(value: object) -> str:
     """A time of day in UTC."""
     time = _time(value)
-    return f"{time:%Y-%m-%d %H:%M:%S}" if time else NONE
+    return f"{time:%H:%M:%S}" if time else NONE
+
+
+def day(value: object) -> str:
+    """A date in UTC."""
+    time = _time(value)
+    return f"{time:%Y-%m-%d}" if time else ""
 
 
 def told(event: Mapping[str, Any]) -> str:
     """What an event says, in a line."""
-    parts = [str(event[name]) for name in ("message", "worker", "reference", "digest") if event.get(name)]
-    if event.get("problems"):
-        parts.append(f"{len(event['problems'])} problems")
+    parts = [str(event[name]) for name in ("reason", "message", "worker", "reference") if event.get(name)]
+    if isinstance(event.get("problems"), list) and event["problems"]:
+        parts.append(f"{len(event['problems'])} problem{'' if len(event['problems']) == 1 else 's'}")
     if event.get("step") is not None:
-        parts.insert(0, f"step {event['step']} of {event.get('totalSteps', '?')}")
-    parts += [f"{name} {number(event[name])}" for name in ("loss", "tokensPerSecond") if event.get(name) is not None]
+        total = event.get("totalSteps")
+        parts.insert(0, f"step {event['step']}" + (f" of {total}" if total is not None else ""))
+    if event.get("loss") is not None:
+        parts.append(f"loss {number(event['loss'])}")
+    if event.get("tokensPerSecond") is not None:
+        parts.append(f"{number(event['tokensPerSecond'])} tokens/s")
     if event.get("bytes") is not None:
         parts.append(" of ".join(size(event[name]) for name in ("bytes", "totalBytes") if event.get(name) is not None))
+    if event.get("digest"):
+        parts.append(short(event["digest"]))
     return ", ".join(parts)
 
 
 def _time(value: object) -> datetime | None:
     try:
-        return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     except ValueError:
         return None
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)

@@ -43,10 +43,9 @@ def why_waiting(view: JobView, queue: Queue, now: datetime) -> str | None:
 
 def done(view: JobView) -> float | None:
     """The share of steps that are done, in per cent; None before training."""
-    progress = view.of("training.progress")
-    if progress is None or not progress.get("totalSteps"):
-        return None
-    return min(100.0, 100.0 * float(progress["step"]) / float(progress["totalSteps"]))
+    progress: Mapping[str, Any] = view.of("training.progress") or {}
+    total = float(progress.get("totalSteps") or 0)
+    return min(100.0, 100.0 * float(progress["step"]) / total) if total > 0 else None
 
 
 def heard(view: JobView) -> str:

@@ -13,6 +13,7 @@ from schemas.events import EVENT_TYPES, State
 Event = Mapping[str, Any]
 NEWEST = 100
 MOST_STAGES = 200
+MOST = 1e15
 STAGE_AFTER = {
     "job.accepted": "waiting",
     "job.queued": "waiting",
@@ -75,8 +76,10 @@ class JobView:
     def add(self, event: Event) -> None:
         """Take the next event; one that does not fit its type is left out, for others write events too."""
         kind = str(event.get("type"))
-        if not _fits(kind, event):
+        read = _read(kind, event)
+        if read is None:
             return
+        event = read
         self.first = self.first or event
         self.last = event
         self.total += 1
@@ -94,7 +97,12 @@ class JobView:
     def _move(self, kind: str, event: Event) -> None:
         """As `schemas.jobs.fold` has it: an end stays, and progress does not hide that a cancel is asked for."""
         state = event.get("state")
-        if state in set(State) and not self.ended and (self.state != State.CANCELLING or kind in ENDS):
+        if (
+            isinstance(state, str)
+            and state in set(State)
+            and not self.ended
+            and (self.state != State.CANCELLING or kind in ENDS)
+        ):
             self.state = str(state)
         self.ended = self.ended or kind in ENDS
 
@@ -110,6 +118,7 @@ class JobView:
             self.resumes.append(step)
         loss, speed = _number(event.get("loss")), _number(event.get("tokensPerSecond"))
         if kind == "training.evaluated" and loss is not None:
+            self.evaluations = [point for point in self.evaluations if point[0] != step]
             self.evaluations.append((step, loss, _number(event.get("baseLoss"))))
         if kind == "training.progress":
             self.losses += [(step, loss)] if loss is not None else []
@@ -139,12 +148,14 @@ def _note(kind: str, event: Event) -> str:
     return "from the checkpoint" if kind == "training.resumed" else ""
 
 
-def _fits(kind: str, event: Event) -> bool:
+def _read(kind: str, event: Event) -> Event | None:
+    """The event with each field in its type, but for progress, which comes often; None when a field does not fit."""
     model = EVENT_TYPES.get(kind)
     try:
-        return model is None or model.model_validate(event) is not None
+        fields = model.model_validate(event) if model else None
     except ValidationError:
-        return False
+        return None
+    return event if fields is None or kind == "training.progress" else {**event, **fields.to_wire()}
 
 
 def _time(event: Event) -> datetime | None:
@@ -155,4 +166,7 @@ def _time(event: Event) -> datetime | None:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """A figure that can be drawn."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > MOST:
+        return None
+    return float(value)

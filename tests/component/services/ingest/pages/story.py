@@ -1,4 +1,4 @@
-"""The events of a job as trainer and publisher write them, from the claim to the end, with everything that a page shows."""
+"""The events of a job as trainer and publisher write them, from the claim to the end: everything that a page shows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -37,7 +37,9 @@ CHECKED: dict[str, Any] = {
         "max": 980,
         "lengths": {"edges": [*range(0, 1001, 100)], "counts": [120, 331, 254, 141, 72, 38, 21, 12, 7, 4]},
     },
-    "preview": [{"stretches": [[False, "user: What does `abs` do?\nassistant: "], [True, "Return the absolute value."]]}],
+    "preview": [
+        {"stretches": [[False, "user: What does `abs` do?\nassistant: "], [True, "Return the absolute value."]]}
+    ],
     "plannedSteps": STEPS,
 }
 
@@ -70,7 +72,12 @@ class Story:
         yield self.event("dataset.staging", state="staging", bytes=400_000, totalBytes=812_345)
         yield self.event("dataset.staged", after=3, state="staging", digest=DIGEST, files=[], reused=False)
         yield self.event("dataset.checked", after=6, state="staging", **CHECKED)
-        started = {"dtype": "float32", "device": "cpu", "trainableParameters": 500_000, "targetModules": 28}
+        started: dict[str, Any] = {
+            "dtype": "float32",
+            "device": "cpu",
+            "trainableParameters": 500_000,
+            "targetModules": 28,
+        }
         yield self.event("training.started", after=9, state="running", totalSteps=STEPS, **started)
 
     def train(self, first: int, last: int) -> Iterator[Envelope]:
@@ -89,20 +96,25 @@ class Story:
                 etaSeconds=float(STEPS - step),
                 memoryBytes=812_000_000,
             )
-            if step % 20 == 0:
-                yield self.event("training.evaluated", state="running", step=step, totalSteps=STEPS, loss=0.8 + 25 / step)
+            if step % 20 == 0 and step < STEPS:
+                yield self.event(
+                    "training.evaluated", state="running", step=step, totalSteps=STEPS, loss=0.8 + 25 / step
+                )
             if step % 15 == 0:
                 yield self.event("checkpoint.saved", state="running", step=step, digest=DIGEST, bytes=5_300_000)
 
     def again(self, seconds: float = 12.0) -> Iterator[Envelope]:
         """The attempt ends without ending the job; events after it are those of the next."""
-        why = {"reason": "StoreUnavailable", "message": "the store at s3://lorabus did not answer for 30 s"}
+        why: dict[str, Any] = {
+            "reason": "StoreUnavailable",
+            "message": "the store at s3://lorabus did not answer for 30 s",
+        }
         yield self.event("job.queued", state="pending", specDigest=DIGEST, retryAfter=seconds, **why)
         self.attempt += 1
 
     def succeed(self) -> Iterator[Envelope]:
         """Evaluated beside the base model, handed over, published."""
-        samples = [
+        samples: list[dict[str, Any]] = [
             {
                 "prompt": "What does `base64.b64decode` do?",
                 "expected": "Decode the Base64 encoded bytes-like object.",
@@ -111,17 +123,18 @@ class Story:
             },
             {"prompt": "What does `abs` do?", "expected": "Return the absolute value.", "adapter": "Return a value."},
         ]
-        figures = {"loss": 0.61, "perplexity": 1.84, "tokenAccuracy": 0.87}
-        base = {"baseLoss": 3.9, "basePerplexity": 49.4, "baseTokenAccuracy": 0.31}
-        steps = {"step": STEPS, "totalSteps": STEPS}
-        yield self.event("training.evaluated", state="running", **steps, **figures, **base, samples=samples)
+        figures: dict[str, Any] = {"loss": 0.61, "perplexity": 1.84, "tokenAccuracy": 0.87}
+        base: dict[str, Any] = {"baseLoss": 3.9, "basePerplexity": 49.4, "baseTokenAccuracy": 0.31}
+        steps: dict[str, Any] = {"step": STEPS, "totalSteps": STEPS}
+        told = {**steps, **figures, **base, "samples": samples}
+        yield self.event("training.evaluated", state="running", **told)
         yield self.event("adapter.trained", state="publishing", digest=DIGEST, files=[], trainedTokens=98_211)
         yield self.event("image.pushing", state="publishing", bytes=100_000, totalBytes=1_234_567)
         yield self.event("image.published", state="publishing", **IMAGE)
         yield self.event("job.succeeded", state="succeeded", image=IMAGE)
 
     def fail(self, reason: str, message: str, *, retryable: bool = False) -> Envelope:
-        told = {"reason": reason, "message": message, "retryable": retryable}
+        told: dict[str, Any] = {"reason": reason, "message": message, "retryable": retryable}
         return self.event("job.failed", state="failed", help=f"docs/errors.md#{reason.lower()}", **told)
 
 
@@ -129,5 +142,8 @@ def whole_story(job_id: str) -> list[Envelope]:
     """A job that needed two attempts and succeeded."""
     story = Story(job_id)
     first = [*story.begin(), *story.train(1, 35), *story.again()]
-    second = [*story.begin(resumedFromStep=30), story.event("training.resumed", state="running", step=30, totalSteps=STEPS)]
+    second = [
+        *story.begin(resumedFromStep=30),
+        story.event("training.resumed", state="running", step=30, totalSteps=STEPS),
+    ]
     return [*first, *second, *story.train(31, STEPS), *story.succeed()]

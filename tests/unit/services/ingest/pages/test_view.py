@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.ingest.pages.curve import HEIGHT, MOST, WIDTH, polyline, scale_of, thinned
+from services.ingest.pages.links import Links
 from services.ingest.pages.parts import parts
+from services.ingest.pages.summary import Queue
 from services.ingest.pages.view import JobView, Stage
 from services.ingest.pages.waterfall import bars, duration
 from services.ingest.pages.yaml_lines import line_of
@@ -82,32 +83,35 @@ def test_a_type_of_a_later_version_is_listed() -> None:
     assert view_of(event("job.dreaming", of="sheep")).total == 1
 
 
+def test_an_evaluation_of_the_same_step_replaces_the_one_before() -> None:
+    early = event("training.evaluated", step=2, totalSteps=10, loss=1.5)
+    assert view_of(early, {**early, "loss": 1.0, "baseLoss": 3.0}).evaluations == [(2, 1.0, 3.0)]
+
+
+def test_progress_does_not_hide_that_a_cancel_is_asked_for_and_an_end_stays() -> None:
+    view = view_of(
+        progress(1, 2.0), event("job.cancelling", state="cancelling"), {**progress(2, 1.0), "state": "running"}
+    )
+    assert view.state == "cancelling"
+    view.add(event("job.cancelled", state="cancelled"))
+    view.add({**progress(3, 1.0), "state": "running"})
+    assert view.state == "cancelled"
+
+
+def test_checkpoints_and_what_began_an_attempt_are_kept() -> None:
+    saved = event("checkpoint.saved", step=2, digest="sha256:ab", bytes=7)
+    view = view_of(event("job.claimed", worker="w", resumedFromStep=2), saved)
+    assert [(mark.step, mark.bytes) for mark in view.checkpoints] == [(2, 7)]
+    assert view.stages[0].note == "by w, goes on from step 2"
+
+
 def test_the_page_escapes_what_events_say() -> None:
-    failed = event("job.failed", reason="<b>", retryable=False, message="<script>alert(1)</script>")
-    text = "".join(parts(view_of(failed), START, None).values())
+    bad = "<script>alert(1)</script>"
+    failed = event("job.failed", reason="<b>", retryable=False, message=bad)
+    unknown = event("job.dreaming", state=bad, traceId=bad, message=bad)
+    text = "".join(parts(view_of(failed, unknown), START, Links("http://z/{trace_id}"), Queue()).values())
     assert "<script>" not in text
     assert "&lt;script&gt;alert(1)" in text
-
-
-def test_the_trace_is_linked_where_there_is_a_place_to_look_at_it() -> None:
-    view = view_of(event("job.dreaming", traceId="a" * 32))
-    assert f"http://zipkin/{'a' * 32}" in parts(view, START, "http://zipkin/{trace_id}")["summary"]
-    assert "<a " not in parts(view, START, None)["summary"]
-
-
-def test_a_curve_keeps_its_ends_and_stays_small() -> None:
-    points = [(float(n), float(n % 7)) for n in range(10_000)]
-    thin = thinned(points)
-    assert len(thin) <= MOST
-    assert (thin[0], thin[-1]) == (points[0], points[-1])
-    assert [x for x, _ in thin] == sorted(x for x, _ in thin)
-
-
-def test_a_curve_fills_its_plane_from_zero() -> None:
-    points = [(1.0, 4.0), (3.0, 2.0)]
-    assert polyline(points, scale_of(points)) == f"0.00,0.00 {WIDTH:.2f},{HEIGHT / 2:.2f}"
-    assert polyline([], scale_of([])) == ""
-    assert polyline([(1.0, 0.0)], scale_of([(1.0, 0.0)])) == f"0.00,{HEIGHT:.2f}"
 
 
 def test_bars_share_one_axis_and_the_running_one_reaches_to_now() -> None:
@@ -118,6 +122,7 @@ def test_bars_share_one_axis_and_the_running_one_reaches_to_now() -> None:
     first, second = bars(stages, START + timedelta(seconds=100))
     assert (first.left, first.width, first.running) == (0, 25, False)
     assert (second.left, second.width, second.running, second.took) == (25, 75, True, "1 min 15 s")
+    assert (first.first, second.first) == (False, True)
     assert bars([], START) == []
 
 
