@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from schemas.admission.coerce import coerce
-from schemas.admission.policy import DROPPED, IGNORED, MISSING_OPTIMIZERS, REFUSED, RENAMED, SWITCHES
+from schemas.admission.policy import DROPPED, HAPPENS, IGNORED, INERT, MISSING_OPTIMIZERS, REFUSED, RENAMED, SWITCHES
 from schemas.field_tables import config_fields, library_fields
 from schemas.problems import Findings, did_you_mean, shown
 
@@ -58,12 +58,15 @@ def read_section(values: Mapping[Any, object], place: Place) -> Values | None:
         field = _current_name(given, place)
         if field is None or _refused(field, value, place) or _left_out(field, value, place):
             continue
+        if field != given and value is None:
+            continue
         if field != given and field in names:
             place.refuse(given, f"{field} is the same under its new name; keep one of the two")
         elif field in made and names.count(field) > 1:
             place.refuse(field, "is given twice, once inside another map; keep one of the two")
         elif given not in SWITCHES:
             made[field] = _typed(field, value, place)
+            _warn_of_inert(field, made[field], place)
         elif value:
             made[field] = SWITCHES[given]
     if len(place.findings.problems) > before:
@@ -95,7 +98,7 @@ def _current_name(given: object, place: Place) -> str | None:
         return None
     renamed = RENAMED.get(place.section, {}).get(given)
     if renamed:
-        place.warn(given, f"is {renamed} today and is taken as that")
+        place.warn(given, f"is taken as {renamed}, which is its name here")
     return renamed or given
 
 
@@ -122,6 +125,12 @@ def _left_out(field: str, value: object, place: Place) -> bool:
     if reason is not None and not (field in IGNORED[place.section] and _asks_nothing(field, value, place.section)):
         place.warn(field, f"has no effect: {reason}")
     return reason is not None
+
+
+def _warn_of_inert(field: str, value: object, place: Place) -> None:
+    reason = INERT[place.section].get(field)
+    if reason and value not in HAPPENS.get(field, ()) and not _asks_nothing(field, value, place.section):
+        place.warn(field, f"has no effect: {reason}")
 
 
 def _asks_nothing(field: str, value: object, section: str) -> bool:

@@ -6,13 +6,13 @@ take was refused or warned about at the door (`schemas/admission/policy.py`).
 
 from schemas.config import TrainingArguments
 
-_HANDED_ON = frozenset(
+HANDED_ON = frozenset(
     {
         *("learning_rate", "lr_scheduler_type", "lr_scheduler_kwargs", "optim", "weight_decay", "max_grad_norm"),
         *("adam_beta1", "adam_beta2", "adam_epsilon", "label_smoothing_factor", "neftune_noise_alpha"),
         *("warmup_steps", "ddp_find_unused_parameters", "ddp_bucket_cap_mb", "ddp_broadcast_buffers"),
-        *("ddp_static_graph", "ddp_timeout", "full_determinism", "tf32", "torch_empty_cache_steps"),
-        *("activation_offloading", "gradient_checkpointing_kwargs", "router_aux_loss_coef"),
+        *("ddp_static_graph", "ddp_timeout", "full_determinism", "tf32"),
+        *("activation_offloading", "gradient_checkpointing_kwargs"),
     }
 )
 
@@ -20,4 +20,4 @@ _HANDED_ON = frozenset(
 def trainer_arguments(training: TrainingArguments) -> dict[str, object]:
     """Only what differs from TRL's defaults or was given, so that the plan stays readable."""
     values = dict(training)
-    return {name: values[name] for name in sorted(_HANDED_ON & set(values)) if values[name] is not None}
+    return {name: values[name] for name in sorted(HANDED_ON & set(values)) if values[name] is not None}

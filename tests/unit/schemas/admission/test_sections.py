@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from schemas.admission import Verdict
-from schemas.admission.policy import DROPPED, IGNORED, REFUSED, RENAMED
+from schemas.admission.policy import DROPPED, IGNORED, INERT, REFUSED, RENAMED
 from schemas.admission.sections import known_fields
 from schemas.config import SECTION_MODELS
 from schemas.field_tables import SECTIONS, library_fields
@@ -168,6 +168,7 @@ def test_other_fields_of_the_library_are_kept_when_they_differ_from_its_default(
         ("group_by_length", "true", "train_sampling_strategy", "group_by_length"),
         ("group_by_length", "false", "train_sampling_strategy", "random"),
         ("adafactor", "true", "optim", "adafactor"),
+        ("activation_checkpointing", "true", "gradient_checkpointing", True),
     ],
 )
 def test_renamed_fields_pass_with_a_warning(
@@ -176,7 +177,13 @@ def test_renamed_fields_pass_with_a_warning(
     verdict = configured("TrainingArguments", f"{{{old}: {value}}}")
     assert verdict.spec is not None
     assert getattr(verdict.spec.config.training, new) == expected
-    assert [warning for warning in verdict.warnings if f"{old}: is {new} today" in warning]
+    assert [warning for warning in verdict.warnings if f"{old}: is taken as {new}" in warning]
+
+
+def test_what_happens_anyway_is_no_matter_for_a_warning(configured: Judge) -> None:
+    verdict = configured("TrainingArguments", "{metric_for_best_model: eval_loss, greater_is_better: false}")
+    assert not [warning for warning in verdict.warnings if "has no effect" in warning]
+    assert not configured("TrainingArguments", "{activation_checkpointing: null}").problems
 
 
 def test_a_field_under_both_its_names_is_refused(configured: Judge) -> None:
@@ -202,6 +209,14 @@ def test_a_field_under_both_its_names_is_refused(configured: Judge) -> None:
         ("TrainingArguments", "torch_compile", "true"),
         ("TrainingArguments", "hub_model_id", '"me/x"'),
         ("DataCollator", "mlm", "true"),
+        ("DataCollator", "mask_replace_prob", "0.5"),
+        ("TrainingArguments", "metric_for_best_model", "accuracy"),
+        ("TrainingArguments", "eval_packing", "true"),
+        ("TrainingArguments", "packing_strategy", "wrapped"),
+        ("TrainingArguments", "logging_steps", "1"),
+        ("TrainingArguments", "eval_delay", "2"),
+        ("TrainingArguments", "truncation_mode", "keep_end"),
+        ("QuantizationConfig", "llm_int8_enable_fp32_cpu_offload", "true"),
     ],
 )
 def test_fields_without_effect_pass_with_a_warning(configured: Judge, section: str, field: str, value: str) -> None:
@@ -216,7 +231,7 @@ def test_what_asks_for_nothing_passes_without_a_word(configured: Judge, section:
     quiet = {
         field: table["default"]
         for field, table in library_fields().get(section, {}).items()
-        if field in {*REFUSED[section], *IGNORED[section]}
+        if field in {*REFUSED[section], *IGNORED[section], *INERT[section]}
     }
     verdict = configured(section, json.dumps(quiet))
     assert verdict.problems == ()
