@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
+# Test processes; each starts servers of its own, about 3 GiB together.
+WORKERS ?= 2
 UV := $(VENV)/bin/uv
 EXTRAS := --extra ingest --extra trainer --extra publisher --extra local
 
@@ -55,7 +57,7 @@ test-tools:
 
 test: setup lint test-tools ## Everything: lint, unit, component, integration, end to end.
 	@$(VENV)/bin/python -m deploy.native
-	@$(VENV)/bin/pytest
+	@$(VENV)/bin/pytest --numprocesses $(WORKERS) --dist loadfile --durations 15
 
 lock: $(VENV)/bin/uv ## Pin anew what pyproject.toml asks for.
 	@for extra in ingest trainer publisher; do $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra $$extra pyproject.toml requirements/build.in -o requirements/$$extra.txt; done
