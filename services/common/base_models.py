@@ -45,17 +45,22 @@ def weights(folder: Path) -> list[str]:
         return [INDEX]
 
 
+def here(name: str, revision: str, settings: Settings) -> Path | None:
+    """Give the folder of a model that is complete on this machine."""
+    folders = [cache_folder(name, revision, settings)]
+    if "://" not in settings.models:
+        folders.insert(0, Path(place(name, settings)))
+    return next((folder for folder in folders if not missing(folder)), None)
+
+
 async def find(name: str, revision: str, settings: Settings, store: Callable[[], ObjectStore]) -> Path | None:
     """Give the folder of a model that is complete here or in the store; None when it is neither."""
-    cache = cache_folder(name, revision, settings)
     prefix = _prefix(settings)
-    given = None if prefix is not None else Path(place(name, settings))
-    for folder in filter(None, (given, cache)):
-        if not missing(folder):
-            return folder
-    if prefix is not None:
-        await _copy(store(), f"{prefix}/{_folder_name(name)}/", cache)
-    return None if missing(cache) else cache
+    folder = here(name, revision, settings)
+    if folder is not None or prefix is None:
+        return folder
+    await _copy(store(), f"{prefix}/{_folder_name(name)}/", cache_folder(name, revision, settings))
+    return here(name, revision, settings)
 
 
 def _prefix(settings: Settings) -> str | None:

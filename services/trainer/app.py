@@ -19,6 +19,7 @@ from services.common.kafka.dead_letters import DeadLetters
 from services.common.kafka.producer import open_producer
 from services.common.lifetime import Lifetime, background, run_service
 from services.common.object_store import ObjectStore, open_store, prove_create_if_absent
+from services.trainer.ahead import Ahead
 from services.trainer.bad_rows import once
 from services.trainer.children.pool import TrainerPool
 from services.trainer.handlers import jobs_handler
@@ -61,8 +62,11 @@ async def trainer(settings: TrainerSettings, pool: TrainerPool, lifetime: Lifeti
     broker = build_broker(settings, f"lorabus-trainer-{settings.worker}")
     async with AsyncExitStack() as stack:
         producer = await stack.enter_async_context(open_producer(settings, f"lorabus-trainer-{settings.worker}"))
-        parts = Parts(store, producer.publish, pool, settings, metrics, now)
-        worker = Worker(parts, JobTable(random.Random()), lifetime)  # noqa: S311 - spreads load, guards nothing.
+        table = JobTable(random.Random())  # noqa: S311 - spreads load, guards nothing.
+        ahead = Ahead(settings, table)
+        stack.push_async_callback(ahead.close)
+        parts = Parts(store, producer.publish, pool, settings, metrics, now, ahead)
+        worker = Worker(parts, table, lifetime)
         dead_letters = DeadLetters(once(store, producer.publish), "trainer")
         consumption = Consumption(dead_letters, lifetime.fail)
         subscriber = subscribe(

@@ -4,7 +4,7 @@ Times are seconds of the trainer's own monotonic clock, handed in.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -54,10 +54,17 @@ class JobTable:
         entry = self._entries.get(job_id)
         return entry.row if entry else None
 
-    def next_waiting(self, at: float) -> JobRow | None:
-        """Pick a random one of the first few waiting jobs, oldest first."""
-        waiting = sorted(self._due(State.PENDING, at=at), key=lambda row: (row.created_at, row.job_id))
-        return self._choose.choice(waiting[:FIRST_FEW]) if waiting else None
+    def waiting(self, at: float) -> list[JobRow]:
+        """Give the jobs that may be claimed, oldest first."""
+        return sorted(self._due(State.PENDING, at=at), key=lambda row: (row.created_at, row.job_id))
+
+    def next_waiting(
+        self, at: float, *, preferred: Collection[str] = (), without: Collection[str] = ()
+    ) -> JobRow | None:
+        """Pick a random one of the first few waiting jobs, one of the preferred if there is any among them."""
+        first = [row for row in self.waiting(at)[:FIRST_FEW] if row.job_id not in without]
+        best = [row for row in first if row.job_id in preferred] or first
+        return self._choose.choice(best) if best else None
 
     def silent(self, at: float, for_seconds: float) -> list[JobRow]:
         """Give the claimed jobs whose row has not changed for a while: their heartbeats are worth a look."""

@@ -6,8 +6,8 @@ tokens in the store are found there, training goes on from the newest complete c
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -15,17 +15,17 @@ from time import monotonic
 import structlog
 
 from schemas import store_keys
-from schemas.events.dataset import DatasetChecked, DatasetStaged, DatasetStaging, StagedFile
+from schemas.events.dataset import DatasetChecked, DatasetStaged, StagedFile
 from schemas.events.job import JobCancelled, JobClaimed, JobFailed, JobQueued
-from schemas.events.model import ModelStaging
 from schemas.failures import Reason
 from schemas.records import AdapterManifest, SpecRecord
-from schemas.workspace import ResolvedSpec
 from services.common import telemetry
 from services.common.ending import end_job, read_result
 from services.common.errors import JobError, UserError, WorldError
 from services.common.journal import Clock, Journal, Publish
 from services.common.object_store import ObjectStore
+from services.trainer.ahead import Ahead
+from services.trainer.arriving import dataset_events, model_events
 from services.trainer.base_model import find_base_model, preset_of, read_model_facts
 from services.trainer.checkpoint_store import newest_step
 from services.trainer.children.pool import ChildResult, TrainerPool
@@ -53,6 +53,7 @@ class Parts:
     settings: TrainerSettings
     metrics: Metrics
     clock: Clock
+    ahead: Ahead | None = None
 
 
 async def run_job(parts: Parts, lease: Lease, stopping: asyncio.Event) -> None:
@@ -89,13 +90,14 @@ async def _work(
         await journal.emit(JobClaimed, worker=lease.worker, resumed_from_step=step)
         manifest = await read_manifest(parts.store, record.job_id)
         if manifest is None:
-            on_progress = _model_events(journal, record.spec)
+            on_progress = model_events(journal, record.spec.model)
             with telemetry.span("model.stage", here, {"lorabus.base_model": record.spec.model.repository}):
                 model_folder = await find_base_model(record.spec, parts.store, parts.settings, on_progress)
             dataset = await _stage(parts, record, journal, here)
             plan = await _check(parts, record, journal, dataset, model_folder, scratch, here)
             training = Training(plan, scratch, parts.store, journal, parts.metrics, here, claimed_at)
-            result = await train(training, parts.pool, stop, parts.settings.job_seconds)
+            async with parts.ahead.beside() if parts.ahead else nullcontext():
+                result = await train(training, parts.pool, stop, parts.settings.job_seconds)
             if result.finished is None:
                 return False
             manifest = await _store(parts, record, lease, result, dataset.digest, here)
@@ -107,7 +109,9 @@ async def _work(
 async def _stage(parts: Parts, record: SpecRecord, journal: Journal, trace: str) -> StagedDataset:
     with telemetry.span("dataset.stage", trace, {"lorabus.job.id": record.job_id}):
         with parts.metrics.stage_seconds.time():
-            on_progress = _staging_events(journal, parts.metrics)
+            on_progress = dataset_events(journal, parts.metrics)
+            if parts.ahead is not None:
+                await parts.ahead.settle(record.job_id, on_progress)
             dataset = await stage(
                 record.spec,
                 parts.store,
@@ -259,30 +263,6 @@ def _as_world_error(error: BaseException, lease: Lease) -> JobError:
         return error
     log.error("attempt broke", job_id=lease.job_id, attempt=lease.attempt, exc_info=error)
     return WorldError(Reason.INTERNAL, f"{type(error).__name__}: {error}"[:500])
-
-
-def _staging_events(journal: Journal, metrics: Metrics) -> Callable[[int, int | None], Awaitable[None]]:
-    told: tuple[int, int | None] | None = None
-
-    async def on_progress(done: int, total: int | None) -> None:
-        nonlocal told
-        if told == (done, total):
-            return
-        metrics.staged(done - (told[0] if told else 0))
-        told = (done, total)
-        await journal.emit(DatasetStaging, bytes=done, total_bytes=total)
-
-    return on_progress
-
-
-def _model_events(journal: Journal, spec: ResolvedSpec) -> Callable[[int, int | None], Awaitable[None]]:
-    model = spec.model
-
-    async def on_progress(done: int, total: int | None) -> None:
-        told = {"repository": model.repository, "revision": model.revision, "bytes": done, "total_bytes": total}
-        await journal.emit(ModelStaging, **told)
-
-    return on_progress
 
 
 async def _spec(store: ObjectStore, job_id: str) -> SpecRecord:

@@ -19,6 +19,9 @@ class TrainerSettings(HubSettings):
         ge=1 << 28,
         description="Most memory of a training on CPUs; default: nine tenths of the container's.",
     )
+    prepare_ahead: bool = Field(
+        default=True, description="While a job trains, stage and tokenise the data of a waiting one."
+    )
     job_seconds: float | None = Field(default=None, gt=0, description="Longest run of one attempt; default: no limit.")
     grace_seconds: float = Field(default=25.0, gt=0, description="Time to save a checkpoint after SIGTERM.")
 

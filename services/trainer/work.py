@@ -56,7 +56,8 @@ class Worker:
 
     async def _next_lease(self) -> Lease | None:
         at = self._clock()
-        row = self._table.next_waiting(at)
+        ahead = self._parts.ahead
+        row = self._table.next_waiting(at, preferred=ahead.begun if ahead else ())
         if row is not None:
             return await self._try(row, "won")
         for silent in self._table.silent(at, self._parts.settings.lease_seconds / 2)[:32]:

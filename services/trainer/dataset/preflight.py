@@ -60,8 +60,12 @@ async def preflight(
     *,
     settings: DatasetSettings,
     checks: Forkserver,
+    memory_bytes: int = MEMORY_BYTES,
 ) -> Preflight:
-    """`checks` forks the checking process. Raises `DatasetRefused` with the bad rows, or another `JobError`."""
+    """`checks` forks the checking process, which gets `memory_bytes` at most.
+
+    Raises `DatasetRefused` with the bad rows, or another `JobError`.
+    """
     rules = rules_of(spec, model_folder, settings)
     folder = scratch / "tokens"
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +75,7 @@ async def preflight(
         return _preflight(folder, dataset.digest, cached, reused=True)
     files = await _fetch(dataset, rules, store, scratch / "dataset")
     request = CheckRequest(files=files, model_folder=model_folder, rules=rules, out=folder)
-    result = await run_check(request, scratch, checks)
+    result = await run_check(request, scratch, checks, memory_bytes)
     await asyncio.to_thread(shutil.rmtree, scratch / "dataset", ignore_errors=True)
     await store_tokens(store, key, folder, result)
     return _preflight(folder, dataset.digest, result, reused=False)
@@ -96,12 +100,14 @@ def rules_of(spec: ResolvedSpec, model_folder: Path, settings: DatasetSettings) 
     )
 
 
-async def run_check(request: CheckRequest, folder: Path, checks: Forkserver) -> CheckResult:
+async def run_check(
+    request: CheckRequest, folder: Path, checks: Forkserver, memory_bytes: int = MEMORY_BYTES
+) -> CheckResult:
     """Run the checking process; it sees the request's files, `folder`, and nothing else of ours."""
     path, log = folder / "check.json", folder / "check.log"
     path.write_text(request.model_dump_json())
     readable = (str(request.model_folder), *(str(file.path) for file in request.files))
-    allowed = Confinement(readable, (str(folder), str(request.out)), MEMORY_BYTES)
+    allowed = Confinement(readable, (str(folder), str(request.out)), memory_bytes)
     output, status = await checks.ask(_CHECK, {"request": str(path)}, log, allowed)
     return result_of(output, log.read_bytes(), status)
 

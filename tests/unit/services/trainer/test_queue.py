@@ -65,3 +65,21 @@ def test_only_claimed_jobs_that_stay_silent_are_looked_at() -> None:
 def test_the_age_of_the_oldest_waiting_job() -> None:
     assert table(row("a", age=7), row("b", age=3)).oldest_waiting_seconds(START) == 7.0
     assert table(row("a", State.RUNNING, age=7)).oldest_waiting_seconds(START) == 0.0
+
+
+def test_a_job_that_is_prepared_comes_first_but_only_of_the_oldest_few() -> None:
+    rows = [row(f"j{age}", age=age) for age in range(20)]
+    for seed in range(20):
+        jobs = table(*rows, seed=seed)
+        among, behind = jobs.next_waiting(1.0, preferred={"j17"}), jobs.next_waiting(1.0, preferred={"j3"})
+        assert among is not None
+        assert behind is not None
+        assert (among.job_id, behind.job_id == "j3") == ("j17", False)
+
+
+def test_what_is_left_out_is_not_picked() -> None:
+    jobs = table(row("a", age=2), row("b", age=1))
+    picked = jobs.next_waiting(1.0, without={"a"})
+    assert picked is not None
+    assert picked.job_id == "b"
+    assert jobs.next_waiting(1.0, without={"a", "b"}) is None
