@@ -9,6 +9,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 
+OUTCOMES = ("delivered", "failed", "given_up", "gone")
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """What one endpoint still has to get: `oldest` is when Kafka got the oldest event, in seconds since 1970."""
@@ -35,6 +38,9 @@ class WebhookMetrics(Collector):
     def watch(self, endpoint: str, look: Callable[[], Waiting]) -> None:
         """Show this endpoint from now on."""
         self._endpoints[endpoint] = look
+        # A series that begins at 1 has no increase, which alerts look at.
+        for outcome in OUTCOMES:
+            self._tries.labels(endpoint, outcome)
 
     def tried(self, endpoint: str, outcome: str) -> None:
         """Note a request: delivered, failed, given_up or gone."""

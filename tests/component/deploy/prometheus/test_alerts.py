@@ -47,6 +47,10 @@ HEALTHY: Series = {
     'lorabus_store_errors_total{job="trainer",operation="put",error="GenericError"}': "0 0 1x58",
     'lorabus_registry_requests_total{job="publisher",method="GET",status="404"}': "0+60x60",
     'lorabus_registry_requests_total{job="publisher",method="GET",status="503"}': "1x60",
+    'lorabus_webhook_oldest_waiting_seconds{job="ingest",endpoint="team"}': "0x30 600x30",
+    'lorabus_webhook_gone{job="ingest",endpoint="team"}': "0x60",
+    'lorabus_webhook_deliveries_total{job="ingest",endpoint="team",outcome="failed"}': "0+1x60",
+    'lorabus_webhook_deliveries_total{job="ingest",endpoint="team",outcome="given_up"}': "4x60",
     **buckets(STORE, STORE_LABELS, FAST, FAST),
     **buckets(REGISTRY, REGISTRY_LABELS, FAST, FAST),
     **buckets(LOOP, LOOP_LABELS, FAST, FAST),
@@ -94,6 +98,18 @@ SCENARIOS: Mapping[str, tuple[str, Series]] = {
         {'lorabus_registry_requests_total{job="publisher",method="GET",status="ClientConnectorError"}': "0+30x60"},
     ),
     "a registry is slow": ("LorabusRegistrySlowOrAway", buckets(REGISTRY, REGISTRY_LABELS, NONE, FAST)),
+    "a webhook endpoint is down": (
+        "LorabusWebhooksWait",
+        {'lorabus_webhook_oldest_waiting_seconds{job="ingest",endpoint="team"}': "0+120x60"},
+    ),
+    "a webhook endpoint is gone": (
+        "LorabusWebhooksWait",
+        {'lorabus_webhook_gone{job="ingest",endpoint="team"}': "0x50 1x10"},
+    ),
+    "a webhook is given up": (
+        "LorabusWebhooksWait",
+        {'lorabus_webhook_deliveries_total{job="ingest",endpoint="team",outcome="given_up"}': "0x50 1x10"},
+    ),
     "the event loop is blocked": ("LorabusEventLoopLate", buckets(LOOP, LOOP_LABELS, NONE, FAST)),
 }
 

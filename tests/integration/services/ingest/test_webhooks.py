@@ -120,6 +120,7 @@ async def test_each_endpoint_gets_every_event_in_order_whatever_the_others_do(
     names = {entry["name"].partition("-")[0]: entry["name"] for entry in yaml.safe_load(name)}
     for line in (
         f'lorabus_webhook_deliveries_total{{endpoint="{names["good"]}",outcome="delivered"}} {4.0 * len(jobs)}',
+        f'lorabus_webhook_deliveries_total{{endpoint="{names["good"]}",outcome="given_up"}} 0.0',
         f'lorabus_webhook_gone{{endpoint="{names["gone"]}"}} 1.0',
         f'lorabus_webhook_gone{{endpoint="{names["good"]}"}} 0.0',
         f'lorabus_webhook_waiting_events{{endpoint="{names["dead"]}"}} {4.0 * len(jobs)}',
