@@ -8,7 +8,6 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-
 OUTCOMES = ("delivered", "failed", "given_up", "gone")
 
 
