@@ -10,6 +10,8 @@ COPY pyproject.toml README.md ./
 COPY lorabus lorabus
 COPY schemas schemas
 COPY services services
+# The page that explains a job links to them.
+COPY docs services/ingest/pages/docs
 COPY deploy deploy
 RUN /opt/lorabus/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 

@@ -19,14 +19,14 @@ def docs_router(app: FastAPI) -> APIRouter:
     async def docs() -> HTMLResponse:
         return page("openapi.html", document=app.openapi())
 
-    @router.get("/docs/{name}.md")
+    @router.get("/docs/{name:path}.md")
     async def document(name: str) -> HTMLResponse:
         try:
             title, content = documents.document(name)
         except KeyError as error:
             raise ProblemError(404, "Not Found", f"there is no page {name[:100]!r}") from error
         # Our own text, and its parser lets no HTML through.
-        return page("document.html", title=title, content=Markup(content), names=sorted(documents.names()))  # noqa: S704
+        return page("document.html", title=title, content=Markup(content))  # noqa: S704
 
     @router.get("/asyncapi")
     async def topics() -> HTMLResponse:

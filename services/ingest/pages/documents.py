@@ -1,5 +1,6 @@
 """The pages of `docs/`, served by ingest itself so that no link leads to another host."""
 
+import posixpath
 import re
 from functools import cache
 from importlib.resources import files
@@ -9,7 +10,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 PACKAGED = Path(str(files("services.ingest.pages"))) / "docs"
-"""Where an installed package has them; a checkout has `docs/` at its root."""
+"""Where the container image has them; a checkout has `docs/` at its root, and elsewhere there may be none."""
 CHECKOUT = Path(__file__).parents[3] / "docs"
 _NO_NAME = re.compile(r"[^\w\- ]")
 
@@ -21,8 +22,8 @@ def folder() -> Path:
 
 @cache
 def names() -> frozenset[str]:
-    """The pages that there are, without `.md`."""
-    return frozenset(file.stem for file in folder().glob("*.md"))
+    """The pages that there are: paths below `docs/` without `.md`."""
+    return frozenset(str(file.relative_to(folder()).with_suffix("")) for file in folder().rglob("*.md"))
 
 
 @cache
@@ -38,7 +39,7 @@ def document(name: str) -> tuple[str, str]:
             token.attrSet("id", anchor(_text_after(tokens, index)))
         if token.type == "fence":
             token.attrSet("tabindex", "0")
-        token.children = _only_served(token.children) if token.children else token.children
+        token.children = _only_served(token.children, name) if token.children else token.children
     return title, parser.renderer.render(tokens, parser.options, {})
 
 
@@ -51,12 +52,12 @@ def _text_after(tokens: list[Token], index: int) -> str:
     return "".join(child.content for child in tokens[index + 1].children or ())
 
 
-def _only_served(children: list[Token]) -> list[Token]:
+def _only_served(children: list[Token], name: str) -> list[Token]:
     """Without pictures, and without links to what is not served here: their words stay."""
     kept, inside = [], [True]
     for child in children:
         if child.type == "link_open":
-            inside.append(_is_served(str(child.attrGet("href"))))
+            inside.append(_is_served(str(child.attrGet("href")), name))
         served = inside[-1]
         if child.type == "link_close":
             inside.pop()
@@ -65,6 +66,11 @@ def _only_served(children: list[Token]) -> list[Token]:
     return kept
 
 
-def _is_served(href: str) -> bool:
+def _is_served(href: str, name: str) -> bool:
     page, _, _ = href.partition("#")
-    return not page or (page.endswith(".md") and page.removesuffix(".md") in names())
+    return not page or (page.endswith(".md") and target(page, name) in names())
+
+
+def target(href: str, name: str) -> str:
+    """The page that a link on the page `name` leads to."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(name), href)).removesuffix(".md")

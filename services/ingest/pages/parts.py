@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from schemas.events import State
 from schemas.events.dataset import DatasetChecked
-from services.ingest.pages import comparison, summary
+from services.ingest.pages import comparison, documents, summary
 from services.ingest.pages.charts import loss_chart, speed_chart
 from services.ingest.pages.histogram import histogram
 from services.ingest.pages.links import Links, explanation
@@ -46,7 +46,7 @@ def _ending(view: JobView) -> dict[str, object]:
     failed = view.of("job.failed")
     return {
         "failed": failed,
-        "explanation": explanation(failed.get("reason")) if failed else None,
+        "explanation": explanation(failed.get("reason")) if failed and "errors" in documents.names() else None,
         "rejected": view.of("job.rejected"),
         "warnings": (view.of("job.accepted") or {}).get("warnings"),
     }

@@ -12,7 +12,7 @@ from schemas.topics import full_type
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 STEPS = 60
 DIGEST = f"sha256:{'ab12' * 16}"
-IMAGE = {"reference": "registry.example.com/answers:1", "digest": DIGEST, "size": 1_234_567}
+IMAGE: dict[str, Any] = {"reference": "registry.example.com/answers:1", "digest": DIGEST, "size": 1_234_567}
 CHECKED: dict[str, Any] = {
     "rows": 950,
     "evalRows": 50,
@@ -126,7 +126,7 @@ class Story:
         figures: dict[str, Any] = {"loss": 0.61, "perplexity": 1.84, "tokenAccuracy": 0.87}
         base: dict[str, Any] = {"baseLoss": 3.9, "basePerplexity": 49.4, "baseTokenAccuracy": 0.31}
         steps: dict[str, Any] = {"step": STEPS, "totalSteps": STEPS}
-        told = {**steps, **figures, **base, "samples": samples}
+        told: dict[str, Any] = {**steps, **figures, **base, "samples": samples}
         yield self.event("training.evaluated", state="running", **told)
         yield self.event("adapter.trained", state="publishing", digest=DIGEST, files=[], trainedTokens=98_211)
         yield self.event("image.pushing", state="publishing", bytes=100_000, totalBytes=1_234_567)
