@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from docs.reference import commands, metrics, settings
+from docs.reference import commands, metrics, settings, training_config
 
 FOLDER = Path(__file__).parent
 _ROOT = FOLDER.parent
@@ -26,6 +26,7 @@ def files() -> dict[str, str]:
     return linked | {
         "reference/cli.md": commands.page(),
         "reference/settings.md": settings.page(),
+        "reference/training-config.md": training_config.page(),
         "metrics.md": metrics.page(),
     }
 

@@ -132,7 +132,7 @@ INERT: Mapping[str, Mapping[str, str]] = {
     "TrainingArguments": {
         **dict.fromkeys(("logging_strategy", "logging_first_step"), _SAID),
         "logging_steps": f"{_SAID}; only where eval_steps is not given it stands for that",
-        "auto_find_batch_size": "when memory runs out, fewer tokens go through the model at once, in more passes a step",
+        "auto_find_batch_size": "when memory runs out, a step is cut into more passes of fewer tokens, always",
         "per_device_eval_batch_size": "the evaluation comes out the same whatever its batches; lorabus sizes them",
         "eval_packing": "the evaluation comes out the same packed or not",
         "packing_strategy": "rows are packed best fit first and never cut, as bfd does",
