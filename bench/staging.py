@@ -1,6 +1,6 @@
 """How fast a file is staged into MinIO, hash included, beside `mc cp`, MinIO's Python client and bare sha256.
 
-python bench/staging.py [--mib 1024] [--rounds 3]
+python -m bench.staging [--mib 1024] [--rounds 3] [--memory]
 
 Everything runs on this machine, one after the other, in several rounds; the file changes a little in each, so that
 nothing is found in the store. Ours is the whole step of a trainer: read, hash, upload, write the records. `mc` and the
@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from minio import Minio
 from pydantic import SecretStr
 
 from bench.specs import spec_of
+from bench.staging_memory import measure, peak_memory
 from deploy.native import minio
 from deploy.native.go_tools import tool
 from deploy.native.process import free_port
@@ -51,6 +51,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mib", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory", action="store_true", help="only the memory that a URL of --mib takes")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lorabus-bench-") as folder:
         home = Path(folder)
@@ -58,7 +59,11 @@ def main() -> int:
         server = minio.Server(supervisor.up([MINIO])["minio"].address, minio.credentials(supervisor.home))
         try:
             server.create_bucket(BUCKET)
-            Bench(home, server, chosen.mib).run(chosen.rounds)
+            bench = Bench(home, server, chosen.mib)
+            if chosen.memory:
+                bench.memory()
+            else:
+                bench.run(chosen.rounds)
         finally:
             supervisor.down()
     return 0
@@ -107,10 +112,17 @@ class Bench:
         ours, peer = statistics.median(speeds["lorabus, from a volume"]), statistics.median(speeds["mc cp"])
         print(f"ours / mc: {ours / peer:.2f}; memory above the start while staging: {self.added_memory / MIB:.0f} MiB")
 
+    def memory(self) -> None:
+        """Into MinIO, then into files."""
+        for store in (self.settings.store, f"file://{self.home}/files"):
+            kind = store.partition(":")[0]
+            measured = asyncio.run(measure(self.mib, self.settings.model_copy(update={"store": store})))
+            print(f"{kind:5} {measured}")
+
     def _ours(self) -> None:
         process = psutil.Process()
         before = process.memory_info().rss
-        with _peak(process) as peak:
+        with peak_memory(process) as peak:
             self._stage(InputSpec(kind="volume", volume=VolumeSource(claim_name="data")))
         self.added_memory = max(self.added_memory, peak[0] - before)
 
@@ -180,24 +192,6 @@ class Bench:
                 yield f"http://127.0.0.1:{port}"
             finally:
                 process.kill()
-
-
-@contextmanager
-def _peak(process: psutil.Process) -> Iterator[list[int]]:
-    """The largest resident size while the block runs."""
-    peak, done = [process.memory_info().rss], threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.02):
-            peak[0] = max(peak[0], process.memory_info().rss)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield peak
-    finally:
-        done.set()
-        watcher.join()
 
 
 def _seconds(way: Callable[[], object]) -> float:
