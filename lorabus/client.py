@@ -28,7 +28,7 @@ from schemas.jobs import JobRow
 from schemas.topics import REQUESTS, full_type
 from services.common.errors import Unreachable
 from services.common.kafka.producer import open_producer
-from services.common.telemetry import Attributes, span
+from services.common.telemetry import messaging, span
 
 SOURCE = "lorabus"
 ANSWERS = ("job.accepted", "job.rejected")
@@ -52,7 +52,12 @@ class LorabusClient:
             ends = await topic.ends()
             with span("lorabus.submit", None, {"lorabus.workspace": request.name}) as traceparent:
                 envelope = Envelope(full_type("tuning.request"), SOURCE, request.data)
-                with span(f"send {REQUESTS.name}", traceparent, _messaging(envelope), kind=SpanKind.PRODUCER) as sent:
+                with span(
+                    f"send {REQUESTS.name}",
+                    traceparent,
+                    messaging("send", REQUESTS.name, envelope.id),
+                    kind=SpanKind.PRODUCER,
+                ) as sent:
                     await self._publish(REQUESTS.name, None, replace(envelope, traceparent=sent))
                 try:
                     async with asyncio.timeout(patience):
@@ -95,17 +100,6 @@ async def open_client(settings: CallerSettings) -> AsyncIterator[LorabusClient]:
     """A client with these settings; it connects to each server when it needs it."""
     async with open_api(settings) as api:
         yield LorabusClient(settings, api)
-
-
-def _messaging(envelope: Envelope) -> Attributes:
-    """OpenTelemetry's words for a record that is sent."""
-    return {
-        "messaging.system": "kafka",
-        "messaging.operation.name": "send",
-        "messaging.operation.type": "send",
-        "messaging.destination.name": REQUESTS.name,
-        "messaging.message.id": envelope.id,
-    }
 
 
 async def _answer(topic: StatusTopic, ends: dict[int, int], request_id: str) -> Event:

@@ -9,6 +9,10 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from deploy.native import minio
 from deploy.native.stack import KAFKA, MINIO, REGISTRY, TOXIPROXY, ZIPKIN, Supervisor
@@ -62,3 +66,15 @@ def zipkin_url(native_stack: Supervisor) -> str:
 def toxiproxy(native_stack: Supervisor) -> Toxiproxy:
     """Faulty TCP links: `toxiproxy.link("127.0.0.1:9092")`."""
     return Toxiproxy(native_stack.up([TOXIPROXY])["toxiproxy"].address)
+
+
+@pytest.fixture
+def exporter(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+    """Tracing on: every span of this process that has ended, in memory."""
+    made = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(made))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    yield made
+    provider.shutdown()

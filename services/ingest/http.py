@@ -7,6 +7,7 @@ import orjson
 from aiokafka.errors import KafkaError
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
@@ -18,13 +19,21 @@ from services.ingest.http_guard import Guard, Tokens
 from services.ingest.http_jobs import Jobs, jobs_router
 from services.ingest.http_problem import ProblemError
 from services.ingest.http_stream import stream_router
-from services.ingest.http_trace import Traces
 from services.ingest.metrics import Metrics
 from services.ingest.pages.links import Links
 from services.ingest.pages.routes import pages_router
 from services.ingest.pages.routes_actions import actions_router
 from services.ingest.pages.routes_submit import submit_router
 from services.ingest.read_model import ReadModel
+
+# A span for each request that asks for something; looking makes none, or the page alone would fill a trace server.
+TRACED: TelemetryConfig = {
+    "exclude": lambda scope: scope.get("method") != "POST",
+    "operation_spans": False,
+    "metrics": False,
+    "logs": False,
+    "auto_configure": False,
+}
 
 
 class Process(Protocol):
@@ -55,6 +64,7 @@ def build_app(
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        telemetry=TRACED,
     )
     for router in (jobs_router(jobs), stream_router(jobs), _health_router(jobs.model, process, metrics)):
         app.include_router(router)
@@ -67,7 +77,6 @@ def build_app(
     app.add_exception_handler(RequestValidationError, http_problem.on_bad_parameter)
     app.add_exception_handler(WorldError, http_problem.on_world_error)
     app.add_exception_handler(KafkaError, http_problem.on_world_error)
-    app.add_middleware(Traces)
     app.add_middleware(Guard, tokens=tokens, loopback=loopback)
     return app
 

@@ -2,15 +2,19 @@
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from opentelemetry.trace import SpanKind
+
 from schemas import store_keys
-from schemas.envelope import Envelope, encode
+from schemas.envelope import encode
 from schemas.events.training import AdapterTrained
 from schemas.records import AdapterManifest, SpecRecord
 from schemas.topics import ADAPTERS
+from services.common import telemetry
 from services.common.journal import Journal, Publish, envelope_of
 from services.common.object_store import ObjectStore, as_json
 from services.trainer.stored_files import store_file
@@ -65,8 +69,9 @@ async def tell_publisher(manifest: AdapterManifest, journal: Journal, publish: P
         metrics=manifest.metrics,
         trained_tokens=manifest.trained_tokens,
     )
-    told: Envelope = envelope_of(event)
-    value, headers = encode(told)
-    # Side by side, the publisher's word first: were it lost after the event, nobody would take this job up again; were
-    # the event sent only once the first is acknowledged, the publisher's own events could come before it.
-    await asyncio.gather(publish(ADAPTERS.name, manifest.job_id.encode(), value, headers), journal.send(event))
+    sending = telemetry.messaging("send", ADAPTERS.name, event.id)
+    with telemetry.span(f"send {ADAPTERS.name}", event.traceparent, sending, kind=SpanKind.PRODUCER) as here:
+        value, headers = encode(replace(envelope_of(event), traceparent=here))
+        # Side by side, the publisher's word first: were it lost after the event, nobody would take this job up again;
+        # were the event sent only once the first is acknowledged, the publisher's own events could come before it.
+        await asyncio.gather(publish(ADAPTERS.name, manifest.job_id.encode(), value, headers), journal.send(event))

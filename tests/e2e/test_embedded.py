@@ -39,6 +39,7 @@ SPANS = {
     "training.evaluate",
     "checkpoint.store",
     "adapter.store",
+    "send tuning.adapters.v1",
     "process tuning.adapters.v1",
     "image.push",
     "image.write",
@@ -131,7 +132,12 @@ def test_its_trace_is_one_tree_of_what_the_documentation_names(job: Job, collect
     by_name = {span.name: span for span in spans}
     assert by_name["job.attempt"].attributes["lorabus.job.id"] == job.id
     assert by_name["process tuning.adapters.v1"].attributes["messaging.system"] == "kafka"
-    parents = {"dataset.stage.source": "dataset.stage", "model.load": "training", "checkpoint.store": "training"}
+    parents = {
+        "process tuning.adapters.v1": "send tuning.adapters.v1",
+        "dataset.stage.source": "dataset.stage",
+        "model.load": "training",
+        "checkpoint.store": "training",
+    }
     assert {name: by_name[name].parent for name in parents} == {
         name: by_name[parent].id for name, parent in parents.items()
     }

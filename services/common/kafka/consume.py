@@ -145,15 +145,10 @@ async def _commit(message: KafkaMessage, batch: Iterable[ConsumerRecord]) -> Non
 
 
 def _messaging(received: Received) -> telemetry.Attributes:
-    """OpenTelemetry's words for a record of Kafka."""
     return {
-        "messaging.system": "kafka",
-        "messaging.operation.name": "process",
-        "messaging.operation.type": "process",
-        "messaging.destination.name": received.topic,
+        **telemetry.messaging("process", received.topic, received.envelope.id),
         "messaging.destination.partition.id": str(received.partition),
         "messaging.kafka.offset": received.offset,
-        "messaging.message.id": received.envelope.id,
     }
 
 

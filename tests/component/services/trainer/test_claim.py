@@ -179,3 +179,14 @@ async def test_strangers_in_the_attempts_folder_are_no_attempts(store: ObjectSto
     await store.put(f"{store_keys.attempts(JOB)}notes.json", b"{}")
     await store.put(store_keys.heartbeat(JOB, 7), b"{}")
     assert await latest_attempt(store, JOB) == 1
+
+
+async def test_the_next_attempt_knows_the_span_of_the_claim_before(store: ObjectStore) -> None:
+    clock, span = Clock(), f"00-{'a' * 32}-{'b' * 16}-01"
+    await claim(store, JOB, 1, "w1")
+    lease = Lease(store, JOB, 1, "w1", LEASE, clock, traceparent=span)
+    await lease.release(retry_after=0, reason="WorkerStopped", message="")
+    free = await Watch(store, LEASE, clock).look(JOB)
+    assert free is not None
+    assert free.last is not None
+    assert (free.attempt, free.last.traceparent) == (2, span)
