@@ -14,7 +14,7 @@ from services.ingest.settings import IngestSettings
 
 
 async def ready(address: str) -> None:
-    async with asyncio.timeout(40), aiohttp.ClientSession() as http:
+    async with asyncio.timeout(90), aiohttp.ClientSession() as http:
         while True:
             try:
                 async with http.get(f"{address}/readyz") as answer:

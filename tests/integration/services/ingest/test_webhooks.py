@@ -82,7 +82,7 @@ async def cancelled_job(address: str, namespace: str, name: str) -> str:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(90):
         while not condition():
             await asyncio.sleep(0.02)
 
