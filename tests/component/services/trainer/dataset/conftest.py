@@ -35,7 +35,7 @@ def store(settings: DatasetSettings) -> ObjectStore:
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks in this process, which spares each test a second of imports."""
 
-    async def check_here(request: CheckRequest, folder: Path, _checks: object) -> CheckResult:
+    async def check_here(request: CheckRequest, folder: Path, _checks: object, _memory: int) -> CheckResult:
         assert folder.is_dir()
         made = await asyncio.to_thread(answer, CheckRequest.model_validate_json(request.model_dump_json()))
         return preflight_module.result_of(made.model_dump_json().encode(), b"", 0)
