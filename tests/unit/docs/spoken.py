@@ -42,6 +42,11 @@ KNOWN: Mapping[str, Mapping[str, set[str]]] = {
         "describe": {"-n"},
         "port-forward": {"-n"},
     },
+    "cosign": {
+        "generate-key-pair": set(),
+        "verify": {"--key", "--insecure-ignore-tlog"},
+        "verify-attestation": {"--key", "--insecure-ignore-tlog", "--type"},
+    },
     "mc": {"mirror": {"--overwrite", "--remove"}, "ilm rule add": {"--expire-days", "--prefix"}},
     "kafka-topics.sh": {"": {"--bootstrap-server", "--describe", "--topic", "--alter", "--partitions"}},
     "kafka-consumer-groups.sh": {"": {"--bootstrap-server", "--describe", "--group", "--all-groups"}},
