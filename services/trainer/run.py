@@ -32,6 +32,7 @@ from services.trainer.children.pool import ChildResult, TrainerPool
 from services.trainer.claim import Lease
 from services.trainer.dataset.preflight import DatasetRefused, preflight
 from services.trainer.hand_over import read_manifest, store_adapter, tell_publisher
+from services.trainer.interrupt import unless, until_done_or_interrupted
 from services.trainer.metrics import Metrics
 from services.trainer.planning.duration import estimate_seconds
 from services.trainer.planning.hardware import detect
@@ -74,7 +75,7 @@ async def run_job(parts: Parts, lease: Lease, stopping: asyncio.Event) -> None:
     stop = asyncio.Event()
     async with _scratch(parts.settings, lease) as scratch:
         work = asyncio.create_task(_work(parts, record, lease, journal, scratch, stop))
-        interrupted = await _until_done_or_interrupted(work, lease, stopping, stop, parts.settings.grace_seconds)
+        interrupted = await until_done_or_interrupted(work, lease, stopping, stop, parts.settings.grace_seconds)
         await _conclude(parts, record, lease, journal, work, interrupted)
 
 
@@ -90,20 +91,30 @@ async def _work(
         await journal.emit(JobClaimed, worker=lease.worker, resumed_from_step=step)
         manifest = await read_manifest(parts.store, record.job_id)
         if manifest is None:
-            on_progress = model_events(journal, record.spec.model)
-            with telemetry.span("model.stage", here, {"lorabus.base_model": record.spec.model.repository}):
-                model_folder = await find_base_model(record.spec, parts.store, parts.settings, on_progress)
-            dataset = await _stage(parts, record, journal, here)
-            plan = await _check(parts, record, journal, dataset, model_folder, scratch, here)
+            prepared = await unless(stop, _prepare(parts, record, journal, scratch, here))
+            if prepared is None:
+                return False
+            plan, digest = prepared
             training = Training(plan, scratch, parts.store, journal, parts.metrics, here, claimed_at)
             async with parts.ahead.beside() if parts.ahead else nullcontext():
                 result = await train(training, parts.pool, stop, parts.settings.job_seconds)
             if result.finished is None:
                 return False
-            manifest = await _store(parts, record, lease, result, dataset.digest, here)
+            manifest = await _store(parts, record, lease, result, digest, here)
         await tell_publisher(manifest, journal, parts.publish)
         await lease.hand_over()
         return True
+
+
+async def _prepare(
+    parts: Parts, record: SpecRecord, journal: Journal, scratch: Path, trace: str
+) -> tuple[TrainPlan, str]:
+    """The plan, and the digest of the dataset. It may be cancelled at any moment: what is staged by then is kept."""
+    on_progress = model_events(journal, record.spec.model)
+    with telemetry.span("model.stage", trace, {"lorabus.base_model": record.spec.model.repository}):
+        model_folder = await find_base_model(record.spec, parts.store, parts.settings, on_progress)
+    dataset = await _stage(parts, record, journal, trace)
+    return await _check(parts, record, journal, dataset, model_folder, scratch, trace), dataset.digest
 
 
 async def _stage(parts: Parts, record: SpecRecord, journal: Journal, trace: str) -> StagedDataset:
@@ -180,29 +191,6 @@ async def _store(
             dataset_digest=dataset_digest,
             at=parts.clock(),
         )
-
-
-async def _until_done_or_interrupted(
-    work: "asyncio.Task[bool]", lease: Lease, stopping: asyncio.Event, stop: asyncio.Event, grace: float
-) -> str | None:
-    """Wait for the work; give `lost`, `cancelled` or `stopping` if that came first and the work has been ended."""
-    reasons = {"lost": lease.lost, "cancelled": lease.cancelled, "stopping": stopping}
-    waiters = {asyncio.create_task(event.wait()): name for name, event in reasons.items()}
-    try:
-        await asyncio.wait({work, *waiters}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for waiter in waiters:
-            waiter.cancel()
-    if work.done():
-        return None
-    stop.set()
-    patience = 0.0 if lease.lost.is_set() else min(grace, 4.0) if lease.cancelled.is_set() else grace
-    await asyncio.wait({work}, timeout=patience)
-    work.cancel()
-    await asyncio.wait({work})
-    if not work.cancelled() and work.exception() is None and work.result():
-        return None
-    return next(name for name, event in reasons.items() if event.is_set())
 
 
 async def _conclude(

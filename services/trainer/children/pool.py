@@ -11,7 +11,7 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from services.trainer.children.child_process import Child, Forkserver
 from services.trainer.children.confinement import Confinement
 from services.trainer.children.messages import ChildMessage, Failed, Finished, Started, Stopped, decode
 from services.trainer.children.outcome import as_death, as_error
+from services.trainer.interrupt import unless
 from services.trainer.planning.plan import TrainPlan
 
 log = structlog.get_logger()
@@ -97,11 +98,16 @@ class TrainerPool:
         arguments = {"plan": str(path), "scratch": str(scratch)}
         allowed, log_file = _confinement(plan, scratch), scratch / "child.log"
         killed_before = oom_kills()
-        async with self._one_at_a_time, self._server.child(_TARGET, arguments, log_file, allowed) as child:
-            late = asyncio.Event()
-            ending = asyncio.create_task(self._end(child, stop, late, deadline_seconds))
+        async with self._one_at_a_time, AsyncExitStack() as stack:
+            starting = self._server.child(_TARGET, arguments, log_file, allowed)
+            # While the imports go on, this may take half a minute.
+            child = await unless(stop, stack.enter_async_context(starting))
+            if child is None:
+                return ChildResult(None, 0, scratch / "adapter")
+            late, begun = asyncio.Event(), asyncio.Event()
+            ending = asyncio.create_task(self._end(child, stop, begun, late, deadline_seconds))
             try:
-                last = await self._listen(child, on_message)
+                last = await self._listen(child, on_message, begun)
                 status = await child.exited
             finally:
                 ending.cancel()
@@ -116,23 +122,32 @@ class TrainerPool:
         words = log_file.read_bytes()[-_LAST_WORDS:].decode(errors="replace")
         raise as_death(status, plan.memory_bytes, words, killed_for_memory=oom_kills() > killed_before)
 
-    async def _end(self, child: Child, stop: asyncio.Event, late: asyncio.Event, deadline: float | None) -> None:
-        """Wait for the wish to stop or for the deadline, which sets `late`; then end the child ever less kindly."""
+    async def _end(
+        self, child: Child, stop: asyncio.Event, begun: asyncio.Event, late: asyncio.Event, deadline: float | None
+    ) -> None:
+        """Wait for the wish to stop or for the deadline, which sets `late`; then end the child ever less kindly.
+
+        One that has not `begun` to train has nothing to save.
+        """
         try:
             await asyncio.wait_for(stop.wait(), deadline)
         except TimeoutError:
             late.set()
         child.stop()
+        if not begun.is_set():
+            child.kill()
+            return
         for number, wait in ((signal.SIGTERM, self._grace), (signal.SIGKILL, _AFTER_TERM)):
             await asyncio.wait({child.exited}, timeout=wait)
             child.kill(number)
 
-    async def _listen(self, child: Child, on_message: OnMessage) -> ChildMessage | None:
+    async def _listen(self, child: Child, on_message: OnMessage, begun: asyncio.Event) -> ChildMessage | None:
         """Hand messages on until the pipe ends; gives the last one if it is a final one."""
         last: ChildMessage | None = None
         while line := await _line(child):
             message = _decoded(line)
             if isinstance(message, Started):
+                begun.set()
                 self._warn(message.lacking)
             if isinstance(message, Finished | Failed | Stopped):
                 last = message

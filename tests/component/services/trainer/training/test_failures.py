@@ -71,3 +71,32 @@ async def test_a_deadline_ends_a_training_that_takes_too_long(
     with pytest.raises(UserError, match="not done after 2 s") as failed:
         await pool.run(plan, scratch, Heard(), stop=asyncio.Event(), deadline_seconds=2)
     assert failed.value.reason is Reason.DEADLINE_EXCEEDED
+
+
+async def test_a_trainer_that_is_told_to_stop_waits_for_no_imports(scratch: Path, plan_for: MakePlan) -> None:
+    cold = TrainerPool(cpu_threads=2)
+    stop = asyncio.Event()
+    cold.start()
+    asyncio.get_running_loop().call_later(0.2, stop.set)
+    async with asyncio.timeout(5):
+        result = await cold.run(plan_for(counting_rows(), TrainingArguments=LONG), scratch, Heard(), stop=stop)
+        await asyncio.to_thread(cold.close)
+    assert (result.finished, result.step) == (None, 0)
+
+
+async def test_a_child_that_has_not_begun_is_not_waited_for(
+    pool: TrainerPool, scratch: Path, plan_for: MakePlan
+) -> None:
+    stop = asyncio.Event()
+
+    async def stop_when_forked() -> None:
+        while not psutil.Process(pool.pid).children():
+            await asyncio.sleep(0)
+        stop.set()
+
+    stopping = asyncio.create_task(stop_when_forked())
+    heard = Heard()
+    async with asyncio.timeout(10):
+        result = await pool.run(plan_for(counting_rows(), TrainingArguments=LONG), scratch, heard, stop=stop)
+    await stopping
+    assert (result.finished, result.step, heard.messages) == (None, 0, [])
