@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from docs.reference import commands, metrics, settings, training_config
+from docs.reference import commands, decisions, metrics, settings, training_config
 
 FOLDER = Path(__file__).parent
 _ROOT = FOLDER.parent
@@ -28,6 +28,7 @@ def files() -> dict[str, str]:
         "reference/settings.md": settings.page(),
         "reference/training-config.md": training_config.page(),
         "metrics.md": metrics.page(),
+        "adr/README.md": decisions.page(FOLDER / "adr"),
     }
 
 
