@@ -1,6 +1,7 @@
 """Publishing a 200 MB adapter to a registry on this machine: lorabus beside KAITO's way, oras and crane.
 
     python -m bench.publishing [--megabytes 200] [--rounds 3]
+    python -m bench.publishing --memory [--mib 4096]        memory of a large push alone
 
 Each way starts with the same two files (lorabus: in its store, which is a folder) and ends with a tag that can be
 pulled from the same registry (distribution, started here). Every round has weights of its own, so that no blob is there
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import structlog
 
+from bench import publishing_memory
 from deploy.native.go_tools import tool
 from deploy.native.stack import REGISTRY, Supervisor
 from schemas import store_keys
@@ -43,9 +45,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory", action="store_true", help="measure the memory of one large push instead")
+    parser.add_argument("--mib", type=int, default=4096)
     chosen = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with tempfile.TemporaryDirectory(prefix="lorabus-bench-") as folder:
+        if chosen.memory:
+            print(asyncio.run(publishing_memory.measure(Path(folder), chosen.mib)))
+            return
         supervisor = Supervisor(Path(folder) / "native", say=lambda line: print(f"# {line}"), usual_ports=False)
         try:
             address = supervisor.up([REGISTRY])["registry"].address
