@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 EXAMPLE = ROOT / "services" / "ingest" / "pages" / "templates" / "example.yaml"
 WIDTH, HEIGHT, SCALE = 1200, 900, 1.5
-COLOURS = 128
+COLOURS = (128, 64, 32)
 LARGEST = 150_000
 """No picture may be larger: a README is read over slow lines too."""
 PATIENCE = 300_000
@@ -89,13 +89,15 @@ def running(home: Path) -> Iterator[System]:
 
 
 def _data(volumes: Path) -> None:
-    """All of Python's docstrings, some rows that cannot be used among them; and a file with hardly anything else."""
-    for claim in ("python-docs-full", "support-mail"):
+    """Python's docstrings in a style to learn, two rows that cannot be used; and a file with hardly any other rows."""
+    for claim in ("python-docs-short", "support-mail"):
         (volumes / claim).mkdir(parents=True)
-    rows = volumes / "python-docs-full" / "rows.jsonl"
-    subprocess.run([sys.executable, "examples/python_docs.py", "--out", str(rows)], cwd=ROOT, check=True)
-    with rows.open("a") as file:
-        file.write('{"prompt": "What does `spam` do?"}\n{"prompt": "What does `eggs` do?", "completion": ""}\n')
+    words = [sys.executable, "examples/python_docs.py", "--rows", "400"]
+    made = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    rows = [json.loads(line) for line in made.splitlines()]
+    rows = [{**row, "completion": f"In short: {row['completion']} I hope that this helps!"} for row in rows]
+    rows += [{"prompt": "What does `spam` do?"}, {"prompt": "What does `eggs` do?", "completion": ""}]
+    (volumes / "python-docs-short" / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     (volumes / "support-mail" / "mail.jsonl").write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "c"}\n' * 20)
 
 
@@ -105,8 +107,8 @@ def jobs(system: System) -> str:
     system.submit("release-notes", code=1, preset="tinny")
     system.submit("first-try", "--wait", max_steps=8, save_steps=8, eval_steps=8)
     image = f"{system.address('registry')}/adapters/docs-answers:1"
-    training = {"max_steps": STEPS, "eval_steps": 30, "save_steps": 30, "per_device_eval_batch_size": 16}
-    main = system.submit("docs-answers", claim="python-docs-full", image=image, **training)
+    training = {"max_steps": STEPS, "eval_steps": 20, "save_steps": 30, "learning_rate": 3e-3}
+    main = system.submit("docs-answers", claim="python-docs-short", image=image, **training)
     glossary = system.submit("glossary")
     system.run("cancel", str(glossary["jobId"]), code=None)
     system.submit("handbook")
@@ -145,12 +147,14 @@ def picture(page: Page, name: str, *, until: str) -> None:
 
 def save(shot: bytes, file: Path) -> None:
     """With a palette: the page has few colours."""
-    small = Image.open(BytesIO(shot)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
-    small.save(file, optimize=True)
-    size = file.stat().st_size
-    print(f"{file.relative_to(ROOT)}: {small.width} x {small.height}, {size:,} bytes")
-    if size > LARGEST:
-        raise SystemExit(f"{file.name} is larger than {LARGEST:,} bytes")
+    whole = Image.open(BytesIO(shot)).convert("RGB")
+    for colours in COLOURS:
+        whole.quantize(colours, dither=Image.Dither.NONE).save(file, optimize=True)
+        size = file.stat().st_size
+        if size <= LARGEST:
+            print(f"{file.relative_to(ROOT)}: {whole.width} x {whole.height}, {colours} colours, {size:,} bytes")
+            return
+    raise SystemExit(f"{file.name} is larger than {LARGEST:,} bytes")
 
 
 def main() -> None:

@@ -56,7 +56,8 @@ def submit_router(jobs: Jobs, tokens: Tokens) -> APIRouter:
         ]
         if problems or fields.get("do") != "submit":
             status = UNPROCESSABLE if problems else 200
-            return page("submit.html", status, text=text, problems=problems, checked=True)
+            warnings = [w for answer in answers if isinstance(answer, Accepted) for w in answer.record.warnings]
+            return page("submit.html", status, text=text, problems=problems, checked=True, warnings=warnings)
         written = [answer.record.job_id for answer in answers if isinstance(answer, Accepted)]
         return RedirectResponse(f"/jobs/{written[0]}" if len(written) == 1 else "/", SEE_OTHER)
 
