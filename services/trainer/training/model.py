@@ -15,7 +15,7 @@ from services.common.errors import UserError
 from services.trainer.planning.plan import TrainPlan
 from services.trainer.planning.quantization import Quantization
 from services.trainer.planning.targets import resolve_targets
-from services.trainer.training import attention, shortcuts
+from services.trainer.training import attention, falcon, shortcuts
 
 # Attention of these kinds is what `attention.py` computes; anything else keeps the library's own way, with padding.
 _PLAIN_LAYERS = frozenset({"full_attention", "sliding_attention"})
@@ -39,12 +39,12 @@ def load(plan: TrainPlan, device: torch.device) -> Loaded:
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     skeleton = _skeleton(config)
     lora = _lora_config(plan, _linear_names(skeleton))
-    flat = _can_be_flat(skeleton, config)
+    flat = falcon.can_be_flat(config) or _can_be_flat(skeleton, config)
     base = AutoModelForCausalLM.from_pretrained(
         folder,
         config=config,
         dtype=_dtype(plan.precision.weights),
-        attn_implementation=_attention(flat, device),
+        attn_implementation="sdpa" if falcon.can_be_flat(config) else _attention(flat, device),
         quantization_config=_bitsandbytes(plan.quantization),
         device_map={"": device},
         local_files_only=True,
@@ -52,6 +52,8 @@ def load(plan: TrainPlan, device: torch.device) -> Loaded:
         trust_remote_code=False,
     )
     base.config.use_cache = False
+    if falcon.can_be_flat(config):
+        falcon.take(base)
     if plan.quantization is not None:
         base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=plan.gradient_checkpointing)
     model = get_peft_model(base, lora)

@@ -1,11 +1,13 @@
 """Rows that go through the model together never see each other.
 
 The reference is the library's plain attention on one row at a time; ours has all rows in one pass, in one sequence
-where the architecture allows it, padded where not.
+where the architecture allows it, as those of all presets do, padded where not.
 """
 
+import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -37,14 +39,15 @@ def test_a_row_gets_the_same_logits_alone_and_among_others(tmp_path: Path, plan_
     plan = plan_for(rows(6), model=folder)
     loaded = trainer_model.load(plan, torch.device("cpu"))
     reference = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32).eval()
-    tokens = Tokens(tmp_path / "tokens" / TRAIN)
-    part = make_pass(tokens, range(6), flat=loaded.flat)
-    assert loaded.flat is not name.startswith("falcon")
+    assert loaded.flat
+    same_together_and_alone(loaded, reference, Tokens(tmp_path / "tokens" / TRAIN))
 
+
+def same_together_and_alone(loaded: trainer_model.Loaded, reference: Any, tokens: Tokens) -> None:
+    part = make_pass(tokens, range(6), flat=loaded.flat)
     with torch.inference_mode():
         together = trained_logits(loaded.model.eval(), part, torch.device("cpu"))
         alone = [reference(torch.from_numpy(tokens.row(row)[0].astype("int64"))[None]).logits[0] for row in range(6)]
-
     # The trained tokens of a row are its last nine: the positions before each of them predict it.
     expected = torch.cat([logits[-10:-1] for logits in alone])
     assert (together - expected).abs().max() < 1e-4 * expected.abs().max()
@@ -52,8 +55,9 @@ def test_a_row_gets_the_same_logits_alone_and_among_others(tmp_path: Path, plan_
     assert torch.equal(part.targets, targets)
 
 
-def test_gradients_do_not_cross_rows(tmp_path: Path, plan_for: MakePlan) -> None:
-    plan = plan_for(rows(2), model=random_model("phi3", tmp_path / "model"))
+@pytest.mark.parametrize("name", ["phi3", "falcon-7b"])
+def test_gradients_do_not_cross_rows(tmp_path: Path, plan_for: MakePlan, name: str) -> None:
+    plan = plan_for(rows(2), model=random_model(name, tmp_path / "model"))
     loaded = trainer_model.load(plan, torch.device("cpu"))
     tokens = Tokens(tmp_path / "tokens" / TRAIN)
     part = make_pass(tokens, range(2), flat=True)
@@ -69,3 +73,13 @@ def test_gradients_do_not_cross_rows(tmp_path: Path, plan_for: MakePlan) -> None
     assert embedded.grad is not None
     assert embedded.grad[0, :first_row].abs().max() == 0
     assert embedded.grad[0, first_row:].abs().max() > 0
+
+
+def test_an_architecture_without_attention_of_its_own_rows_is_padded(tmp_path: Path, plan_for: MakePlan) -> None:
+    folder = random_model("falcon-7b", tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "alibi": True}))
+    loaded = trainer_model.load(plan_for(rows(6), model=folder), torch.device("cpu"))
+    reference = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa", dtype=torch.float32).eval()
+    assert not loaded.flat
+    same_together_and_alone(loaded, reference, Tokens(tmp_path / "tokens" / TRAIN))
