@@ -139,7 +139,8 @@ def test_each_scenario_fires_its_alert_and_no_other(tmp_path: Path) -> None:
     promtool("test", "rules", "alerts.test.yml", cwd=tmp_path)
 
 
-def test_every_alert_has_a_scenario() -> None:
+def test_every_alert_has_a_name_of_its_own_and_a_scenario() -> None:
+    assert len({rule["alert"] for rule in RULES}) == len(RULES)
     assert {rule["alert"] for rule in RULES} == {fires for fires, _ in SCENARIOS.values()}
 
 
