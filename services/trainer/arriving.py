@@ -23,10 +23,11 @@ def dataset_events(journal: Journal, metrics: Metrics) -> OnProgress:
     return on_progress
 
 
-def model_events(journal: Journal, model: ModelRef) -> OnProgress:
+def model_events(journal: Journal, metrics: Metrics, model: ModelRef) -> OnProgress:
     """Tells of base weights."""
 
     async def on_progress(done: int, total: int | None) -> None:
+        metrics.moved()
         told = {"repository": model.repository, "revision": model.revision, "bytes": done, "total_bytes": total}
         await journal.emit(ModelStaging, **told)
 

@@ -110,7 +110,7 @@ async def _prepare(
     parts: Parts, record: SpecRecord, journal: Journal, scratch: Path, trace: str
 ) -> tuple[TrainPlan, str]:
     """The plan, and the digest of the dataset. It may be cancelled at any moment: what is staged by then is kept."""
-    on_progress = model_events(journal, record.spec.model)
+    on_progress = model_events(journal, parts.metrics, record.spec.model)
     with telemetry.span("model.stage", trace, {"lorabus.base_model": record.spec.model.repository}):
         model_folder = await find_base_model(record.spec, parts.store, parts.settings, on_progress)
     dataset = await _stage(parts, record, journal, trace)
