@@ -26,8 +26,8 @@ from playwright.sync_api import Page, expect, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 EXAMPLE = ROOT / "services" / "ingest" / "pages" / "templates" / "example.yaml"
-WIDTH, HEIGHT, SCALE = 1200, 900, 1.5
-COLOURS = (128, 64, 32)
+WIDTH, HEIGHT, SCALE = 1200, 900, 1.25
+COLOURS = (200, 128, 64)
 LARGEST = 150_000
 """No picture may be larger: a README is read over slow lines too."""
 PATIENCE = 300_000
@@ -107,7 +107,7 @@ def jobs(system: System) -> str:
     system.submit("release-notes", code=1, preset="tinny")
     system.submit("first-try", "--wait", max_steps=8, save_steps=8, eval_steps=8)
     image = f"{system.address('registry')}/adapters/docs-answers:1"
-    training = {"max_steps": STEPS, "eval_steps": 20, "save_steps": 30, "learning_rate": 3e-3}
+    training: dict[str, Any] = {"max_steps": STEPS, "eval_steps": 20, "save_steps": 30, "learning_rate": 3e-3}
     main = system.submit("docs-answers", claim="python-docs-short", image=image, **training)
     glossary = system.submit("glossary")
     system.run("cancel", str(glossary["jobId"]), code=None)
@@ -140,7 +140,7 @@ def picture(page: Page, name: str, *, until: str) -> None:
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         box = page.locator(until).bounding_box()
-        height = max(HEIGHT * 0.6, (box["y"] + box["height"] + 24) if box else HEIGHT)
+        height = max(HEIGHT * 0.7, (box["y"] + box["height"] + 24) if box else HEIGHT)
         shot = page.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": WIDTH, "height": height})
         save(shot, IMAGES / f"page-{name}-{scheme}.png")
 
@@ -149,7 +149,7 @@ def save(shot: bytes, file: Path) -> None:
     """With a palette: the page has few colours."""
     whole = Image.open(BytesIO(shot)).convert("RGB")
     for colours in COLOURS:
-        whole.quantize(colours, dither=Image.Dither.NONE).save(file, optimize=True)
+        whole.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(file, optimize=True)
         size = file.stat().st_size
         if size <= LARGEST:
             print(f"{file.relative_to(ROOT)}: {whole.width} x {whole.height}, {colours} colours, {size:,} bytes")

@@ -7,7 +7,7 @@ from math import ceil, floor, log10
 
 WIDTH, HEIGHT = 100.0, 40.0
 MOST = 300
-SPACES = 4
+SPACES = 5
 LEAST = 1e-9
 """Smaller differences, in proportion, are none."""
 Point = tuple[float, float]
@@ -27,7 +27,7 @@ class Axis:
 
 
 def axis(values: Sequence[float], *, from_zero: bool = False) -> Axis:
-    """An axis on which all values have room, in about four steps; from zero when asked or when that costs little."""
+    """An axis on which all values have room, in about five steps; from zero when asked or when that costs little."""
     low, high = min(values, default=0.0), max(values, default=0.0)
     if from_zero or 0 < low < high / 2:
         low, high = 0.0, max(high, 0.0)

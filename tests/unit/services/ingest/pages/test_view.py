@@ -9,7 +9,6 @@ from services.ingest.pages.parts import parts
 from services.ingest.pages.summary import Queue
 from services.ingest.pages.view import JobView, Stage
 from services.ingest.pages.waterfall import bars, duration
-from services.ingest.pages.yaml_lines import line_of
 
 JOB = "default.a.0123456789ab"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -129,35 +128,3 @@ def test_bars_share_one_axis_and_the_running_one_reaches_to_now() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0.04, "0.0 s"), (59, "59.0 s"), (61, "1 min 1 s"), (3700, "1 h 1 min")])
 def test_a_duration_has_the_two_units_that_matter(seconds: float, text: str) -> None:
     assert duration(timedelta(seconds=seconds)) == text
-
-
-YAML = """kind: ConfigMap
-metadata: {name: c}
----
-kind: Workspace
-tuning:
-  Method: x
-  input:
-    urls:
-    - one
-    - two
-"""
-
-
-@pytest.mark.parametrize(
-    ("path", "line"),
-    [
-        ("tuning.method", 6),
-        ("tuning.input.urls[1]", 10),
-        ("tuning.output.image", 5),
-        ("tuning.input.urls[9]", 8),
-        ("", 4),
-    ],
-)
-def test_a_problem_is_found_at_its_line_or_at_what_is_around_it(path: str, line: int) -> None:
-    assert line_of(YAML, 0, path) == line
-
-
-def test_there_is_no_line_where_there_is_no_document() -> None:
-    assert line_of(YAML, 1, "kind") is None
-    assert line_of("a: [", 0, "a") is None
