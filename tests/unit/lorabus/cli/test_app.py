@@ -14,7 +14,21 @@ from lorabus.__main__ import main
 from lorabus.cli.app import app
 
 COMMANDS = (
-    *("validate", "submit", "watch", "jobs", "show", "cancel", "publish", "pull", "generate", "up", "down", "status", "demo"),
+    *(
+        "validate",
+        "submit",
+        "watch",
+        "jobs",
+        "show",
+        "cancel",
+        "publish",
+        "pull",
+        "generate",
+        "up",
+        "down",
+        "status",
+        "demo",
+    ),
     *("top", "serve", "topics apply", "dlq list", "dlq show", "dlq replay", "presets"),
 )
 WITHOUT_JSON = {"serve"}
