@@ -7,11 +7,13 @@ one waiting job is ahead at a time, and nothing that happens here is anybody's v
 import asyncio
 import json
 import os
+import shutil
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic
 
 import structlog
@@ -22,6 +24,7 @@ from services.trainer.stage.progress import OnProgress
 
 log = structlog.get_logger()
 LOOK_SECONDS = 1.0
+AFTER_TERM = 3.0
 
 
 @dataclass(slots=True)
@@ -64,6 +67,7 @@ class Ahead:
     def __init__(self, settings: TrainerSettings, table: JobTable) -> None:
         """`table` tells which jobs wait."""
         self._settings, self._table = settings, table
+        self._scratch = settings.scratch_folder / f"ahead.{settings.worker}"
         self._current: _Preparation | None = None
         self._following: asyncio.Task[None] | None = None
         self.prepared: set[str] = set()
@@ -103,8 +107,12 @@ class Ahead:
 
     async def close(self) -> None:
         """End what is under way."""
-        if self._current is not None and self._following is not None:
-            self._current.kill()
+        current = self._current
+        if current is not None and self._following is not None:
+            with suppress(ProcessLookupError):
+                current.process.terminate()
+            await asyncio.wait({self._following}, timeout=AFTER_TERM)
+            current.kill()
             await asyncio.wait({self._following})
 
     async def _look(self) -> None:
@@ -137,7 +145,7 @@ class Ahead:
 
     async def _follow(self, current: _Preparation) -> None:
         try:
-            await _ask(current.process, current.job_id, self._settings)
+            await _ask(current.process, current.job_id, self._scratch, self._settings)
             done = await current.follow()
             if done:
                 self.prepared.add(current.job_id)
@@ -146,6 +154,7 @@ class Ahead:
             log.warning("nothing is prepared ahead", job_id=current.job_id, error=str(error))
         finally:
             current.kill()
+            await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
             current.staged.set()
             self._current = None
 
@@ -155,9 +164,9 @@ class Ahead:
             known.difference_update([job_id for job_id in known if self._table.get(job_id) is None])
 
 
-async def _ask(process: Process, job_id: str, settings: TrainerSettings) -> None:
+async def _ask(process: Process, job_id: str, scratch: Path, settings: TrainerSettings) -> None:
     assert process.stdin is not None  # noqa: S101 - it was started with a pipe.
     values = {**settings.model_dump(mode="json", exclude={"s3_secret_key"}), "s3_secret_key": settings.s3_secret()}
-    process.stdin.write(json.dumps({"job_id": job_id, "settings": values}).encode())
+    process.stdin.write(json.dumps({"job_id": job_id, "scratch": str(scratch), "settings": values}).encode())
     await process.stdin.drain()
     process.stdin.close()

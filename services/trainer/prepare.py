@@ -11,8 +11,8 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,9 +40,10 @@ NICE = 10
 
 
 class Request(BaseModel):
-    """What is asked. `settings` are the trainer's, with what it knows of the store."""
+    """What is asked. `settings` are the trainer's, with what it knows of the store; it removes `scratch` itself."""
 
     job_id: str
+    scratch: Path
     settings: dict[str, object]
 
 
@@ -54,9 +55,11 @@ def main() -> int:
     settings = TrainerSettings.model_validate(request.settings)
     logs.configure(settings, "trainer")
     try:
-        asyncio.run(prepare(request.job_id, settings))
+        asyncio.run(_until_told(request.job_id, request.scratch, settings))
     except LorabusError as error:
         _tell(failed=str(error))
+    except asyncio.CancelledError:
+        _tell(failed="the machine is wanted for something else")
     return 0
 
 
@@ -70,41 +73,49 @@ def step_aside() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-async def prepare(job_id: str, settings: TrainerSettings) -> None:
+async def _until_told(job_id: str, scratch: Path, settings: TrainerSettings) -> None:
+    """SIGTERM ends it in order: an upload is aborted, not left half done."""
+    preparing = asyncio.ensure_future(prepare(job_id, scratch, settings))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, preparing.cancel)
+    await preparing
+
+
+async def prepare(job_id: str, scratch: Path, settings: TrainerSettings) -> None:
     """Leave dataset and tokens in the store. Raises what stands in the way."""
     store = open_store(settings)
     raw = await store.get(store_keys.spec(job_id))
     if raw is None:
         return
     record = SpecRecord.model_validate_json(raw)
-    settings.scratch_folder.mkdir(parents=True, exist_ok=True)
+    scratch.mkdir(parents=True, exist_ok=True)
     # A training needs room for its checkpoints on the same disk.
-    room = shutil.disk_usage(settings.scratch_folder).free // SHARE_OF_DISK
+    room = shutil.disk_usage(scratch).free // SHARE_OF_DISK
     bounded = settings.model_copy(update={"source_max_bytes": min(settings.source_max_bytes, room)})
     dataset = await stage(record.spec, store, bounded, on_progress=_on_progress)
     _tell(staged=True)
     if dataset.size > room:
-        raise WorldError(Reason.DISK_FULL, f"{settings.scratch_folder} has no room to spare for {dataset.size} bytes")
-    await _tokenise(record, dataset, store, settings)
+        raise WorldError(Reason.DISK_FULL, f"{scratch} has no room to spare for {dataset.size} bytes")
+    await _tokenise(record, dataset, store, scratch, settings)
 
 
-async def _tokenise(record: SpecRecord, dataset: StagedDataset, store: ObjectStore, settings: TrainerSettings) -> None:
+async def _tokenise(
+    record: SpecRecord, dataset: StagedDataset, store: ObjectStore, scratch: Path, settings: TrainerSettings
+) -> None:
     model_folder = base_models.here(record.spec.preset, record.spec.model.revision, settings)
     if model_folder is None:
         return
     checks = Forkserver(TO_CHECK)
     try:
-        with tempfile.TemporaryDirectory(dir=settings.scratch_folder, prefix="ahead-") as scratch:
-            await preflight(
-                record.spec,
-                dataset,
-                store,
-                Path(scratch),
-                model_folder,
-                settings=settings,
-                checks=checks,
-                memory_bytes=min(MEMORY_BYTES, detect().memory_bytes // SHARE_OF_MEMORY),
-            )
+        await preflight(
+            record.spec,
+            dataset,
+            store,
+            scratch,
+            model_folder,
+            settings=settings,
+            checks=checks,
+            memory_bytes=min(MEMORY_BYTES, detect().memory_bytes // SHARE_OF_MEMORY),
+        )
     finally:
         checks.close()
 
