@@ -36,6 +36,8 @@ from services.publisher.progress import Progress, told
 
 log = structlog.get_logger()
 _PASSING = frozenset({Reason.REGISTRY_UNAVAILABLE, Reason.DISK_FULL, Reason.DEVICE_ERROR})
+_MENDED_OUTSIDE = _PASSING | {Reason.PUSH_UNAUTHORIZED, Reason.SECRET_MISSING}
+"""Whoever mends these leaves the request as it is."""
 
 
 class Cancelled(LorabusError):
@@ -166,7 +168,7 @@ class Publisher:
 def failure(error: JobError) -> dict[str, object]:
     """The data of `job.failed`."""
     hint = ""
-    if error.reason in _PASSING:
+    if error.reason in _MENDED_OUTSIDE:
         hint = "; the adapter stays in the object store, and the same request publishes it without training again"
     return {
         "reason": error.reason.value,

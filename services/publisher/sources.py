@@ -22,7 +22,7 @@ from services.publisher.layers import (
 )
 from services.publisher.records import LayerRecord
 
-READ_BYTES = 2 * 1024 * 1024
+READ_BYTES = 1024 * 1024
 _SMALL = 64 * 1024
 
 

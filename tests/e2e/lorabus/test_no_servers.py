@@ -26,6 +26,7 @@ def nothing(tmp_path: Path) -> System:
         (("jobs",), "ingest"),
         (("show", "default.a.0123456789ab"), "ingest"),
         (("cancel", "default.a.0123456789ab"), "ingest"),
+        (("publish", "default.a.0123456789ab"), "ingest"),
     ],
 )
 def test_the_missing_server_is_named(nothing: System, words: tuple[str, ...], server: str) -> None:

@@ -98,3 +98,14 @@ async def test_a_volume_s_layout_holds_the_signatures_too(tmp_path: Path, regist
     await bench.publisher().publish(record.job_id, 1)
     index = json.loads((bench.settings.volumes_dir / "claim" / record.job_id / "index.json").read_text())
     assert [entry.get("artifactType") for entry in index["manifests"]].count(BUNDLE) == 2
+
+
+@pytest.mark.parametrize("api", [True, False])
+async def test_the_fall_back_tag_is_for_registries_without_the_referrers_api(tmp_path: Path, api: bool) -> None:
+    async with running(FakeRegistry(referrers_api=api)) as registry:
+        bench = signing_bench(tmp_path / "home", registry)
+        record = await trained_job(bench.store, to_image(f"{registry.address}/team/a:v1"))
+        await bench.publisher().publish(record.job_id, 1)
+        assert len(bundles(registry)) == 2
+        fall_back = f"team/a:{str(registry.tag('team/a', 'v1')).replace(':', '-')}"
+        assert (fall_back in registry.manifests) is not api

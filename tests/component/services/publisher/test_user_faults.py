@@ -34,6 +34,7 @@ async def test_a_wrong_secret(tmp_path: Path, registry: FakeRegistry, capfd: pyt
     assert (data["reason"], data["retryable"]) == ("PushUnauthorized", False)
     assert "'push-secret'" in str(data["message"])
     assert "HTTP 401" in str(data["message"])
+    assert "the same request publishes it without training again" in str(data["message"])
     said = capfd.readouterr()
     stored = b"".join([await bench.store.get(key) or b"" for key in await bench.store.list("jobs/")])
     for place in (str(bench.sent), said.out, said.err, stored.decode(errors="replace")):

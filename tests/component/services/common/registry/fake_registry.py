@@ -38,7 +38,7 @@ class FakeRegistry:
     upload_host: str = ""
     realm: str = ""
     allow_mount: bool = True
-    referrers_api: bool = True
+    referrers_api: bool = False
 
     def tag(self, path: str, tag: str) -> str | None:
         """The digest behind a tag."""
@@ -170,7 +170,9 @@ async def _dispatch(registry: FakeRegistry, request: web.Request) -> web.StreamR
         if missing:
             return web.json_response({"errors": [{"code": "MANIFEST_BLOB_UNKNOWN"}]}, status=404)
         registry.manifests[key] = registry.manifests[digest] = body
-        return web.Response(status=201, headers={"Docker-Content-Digest": digest})
+        subject = json.loads(body).get("subject") if registry.referrers_api else None
+        listed = {"OCI-Subject": subject["digest"]} if subject else {}
+        return web.Response(status=201, headers={"Docker-Content-Digest": digest, **listed})
     if key not in held:
         return web.Response(status=404)
     return _ranged(request, held[key])
