@@ -8,7 +8,7 @@ WORKERS ?= 2
 UV := $(VENV)/bin/uv
 EXTRAS := --extra ingest --extra trainer --extra publisher --extra local
 
-.PHONY: help setup demo test lint lock clean
+.PHONY: help setup demo test lint lock screenshots clean
 
 help: ## List the recipes.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -63,6 +63,9 @@ lock: $(VENV)/bin/uv ## Pin anew what pyproject.toml asks for.
 	@for extra in ingest trainer publisher; do $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra $$extra pyproject.toml requirements/build.in -o requirements/$$extra.txt; done
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header $(EXTRAS) --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
 	@echo uv | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header - -o requirements/bootstrap.txt
+
+screenshots: setup ## Make the README's pictures of the status page from a real run.
+	@$(VENV)/bin/python -m docs.screenshots
 
 clean: ## Remove what setup and runs made here (shared caches stay).
 	@rm -rf $(VENV) .lorabus .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -24,7 +24,8 @@ def actions_router(jobs: Jobs, links: Links) -> APIRouter:
             raise ProblemError(404, "No logs here", "the services log elsewhere; LORABUS_LOG_URL may lead there")
         trace_id = (row.traceparent or "").split("-")[1:2]
         found = await asyncio.to_thread(lines_about, folder, row.job_id, *trace_id)
-        return Response(found, media_type="application/x-ndjson", headers={"X-Content-Type-Options": "nosniff"})
+        # A line is a JSON object; as plain text a browser shows it instead of keeping it as a file.
+        return Response(found, media_type="text/plain", headers={"X-Content-Type-Options": "nosniff"})
 
     @router.post("/jobs/{job_id}/cancel")
     async def cancel(job_id: JobId) -> RedirectResponse:
