@@ -77,6 +77,7 @@ async def trainer(settings: TrainerSettings, pool: TrainerPool, lifetime: Lifeti
             return await missing_parts(settings, store, subscriber, JOBS)
 
         async def look() -> None:
+            metrics.queue(table.counts(), table.oldest_waiting_seconds(now()))
             await metrics.edges.look({JOBS.name: subscriber}, dead_letters)
 
         health = serve_health(settings.health_addr, metrics.registry, readiness, look)

@@ -126,7 +126,6 @@ class Worker:
         self._table.defer(job_id, self._clock() + self._pause)
 
     async def _wait(self) -> None:
-        self._parts.metrics.queue(self._table.counts(), self._table.oldest_waiting_seconds(self._parts.clock()))
         self._changed.clear()
         waits = [asyncio.create_task(self._changed.wait()), asyncio.create_task(self._lifetime.wait())]
         await asyncio.wait(waits, timeout=self._pause, return_when=asyncio.FIRST_COMPLETED)

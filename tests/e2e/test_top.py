@@ -2,12 +2,15 @@
 
 import os
 import pty
+import re
 import select
 import subprocess
+import urllib.request
 from contextlib import suppress
 
 import pytest
 
+from docs.reference.metrics import services
 from tests.e2e import requests
 from tests.e2e.system import COMMAND, NOBODY, PATIENCE, Job, System, until
 
@@ -30,11 +33,23 @@ def test_a_snapshot_has_parts_jobs_and_figures(embedded: System, rejected: str) 
     assert {"tuning.requests.v1", "tuning.jobs.v1", "tuning.adapters.v1"} <= snapshot["lag"].keys()
 
 
-def test_once_it_is_a_table(embedded: System, rejected: str) -> None:
-    out = embedded.good("top", "--once").out
+def test_what_the_services_serve_is_what_is_documented(embedded: System, rejected: str) -> None:
+    """Every name that `/metrics` really gives, with its type, stands in docs/metrics.md, and the other way round."""
+    described = {metric.name: metric for metrics in services().values() for metric in metrics}
+    served: dict[str, str] = {}
+    parts = embedded.status()
+    for name in ("ingest", "trainer", "publisher"):
+        with urllib.request.urlopen(f"http://{parts[name]['address']}/metrics", timeout=30) as answer:
+            types = re.findall(r"^# TYPE (lorabus_\w+) (\w+)$", answer.read().decode(), re.MULTILINE)
+        # `_created` says since when a series counts; it is the library's own.
+        served |= {metric: kind for metric, kind in types if not metric.endswith("_created")}
+    assert served == {metric.name: metric.kind for metric in described.values()}
+
+
+def test_into_a_pipe_it_is_one_table(embedded: System, rejected: str) -> None:
+    out = embedded.good("top").out
     for words in ("● ingest", "● trainer", "waiting", "dead letters", rejected):
         assert words in out
-    assert embedded.good("top").out.splitlines()[0] == out.splitlines()[0], "a pipe gets one table, too"
 
 
 def test_without_ingest_it_names_the_address_and_ends_with_3(embedded: System) -> None:
