@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 EXAMPLE = ROOT / "services" / "ingest" / "pages" / "templates" / "example.yaml"
 WIDTH, HEIGHT, SCALE = 1200, 900, 1.25
-COLOURS = (200, 128, 64)
+COLOURS = (160, 96, 64)
 LARGEST = 150_000
 """No picture may be larger: a README is read over slow lines too."""
 PATIENCE = 300_000
@@ -149,7 +149,8 @@ def save(shot: bytes, file: Path) -> None:
     """With a palette: the page has few colours."""
     whole = Image.open(BytesIO(shot)).convert("RGB")
     for colours in COLOURS:
-        whole.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(file, optimize=True)
+        small = whole.quantize(colours, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE)
+        small.save(file, optimize=True)
         size = file.stat().st_size
         if size <= LARGEST:
             print(f"{file.relative_to(ROOT)}: {whole.width} x {whole.height}, {colours} colours, {size:,} bytes")
