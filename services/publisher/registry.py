@@ -5,7 +5,7 @@ from collections.abc import Coroutine, Iterable
 
 from services.common.registry.descriptors import MANIFEST
 from services.common.registry.errors import RegistryRefused, RegistryUnavailable
-from services.common.registry.referrers import put_referrer
+from services.common.registry.referrers import put_referrers
 from services.common.registry.repository import Repository
 from services.common.registry.upload import Source, push_blob
 from services.common.telemetry import span
@@ -31,8 +31,7 @@ class RegistryDestination:
         image = parcel.assemble()
         await self._push("config", BytesSource(image.config), on_bytes)
         await self._put_manifest(image)
-        for referrer in parcel.referrers(image):
-            await self._put_referrer(image, referrer, on_bytes)
+        await self._put_referrers(image, parcel.referrers(image), on_bytes)
         model = parcel.model_pack(image) if parcel.model_pack else None
         if model is not None:
             await self._push("model config", BytesSource(model.document), on_bytes)
@@ -68,11 +67,12 @@ class RegistryDestination:
             raise RegistryUnavailable(repository.host, f"{repository.path}: gives back another manifest than was put")
         await _together(self._check(blob.digest, blob.size) for blob in image.blobs)
 
-    async def _put_referrer(self, image: Image, referrer: Referrer, on_bytes: OnBytes) -> None:
-        name = referrer.descriptor.artifact_type or "referrer"
+    async def _put_referrers(self, image: Image, referrers: tuple[Referrer, ...], on_bytes: OnBytes) -> None:
         await self._push("nothing", BytesSource(NOTHING), on_bytes)
-        await self._push(name, BytesSource(referrer.document), on_bytes)
-        await put_referrer(self._repository, image.digest, referrer.manifest, referrer.descriptor)
+        for referrer in referrers:
+            await self._push(referrer.descriptor.artifact_type or "referrer", BytesSource(referrer.document), on_bytes)
+        told = [(referrer.manifest, referrer.descriptor) for referrer in referrers]
+        await put_referrers(self._repository, image.digest, told)
 
     async def _check(self, digest: str, size: int) -> None:
         repository = self._repository

@@ -3,16 +3,22 @@
 Distribution spec 1.1, "Pushing Manifests with Subject" and "Referrers Tag Schema".
 """
 
+from collections.abc import Iterable
+
 from services.common.registry.descriptors import INDEX, MANIFEST, Descriptor, Index, to_json
 from services.common.registry.errors import NotFound
 from services.common.registry.repository import Repository
 
 
-async def put_referrer(repository: Repository, subject: str, raw: bytes, descriptor: Descriptor) -> None:
-    """Put the artifact's manifest; its blobs are there already."""
-    answer = await repository.put_manifest(descriptor.digest, raw, MANIFEST)
-    if answer.headers.get("OCI-Subject") != subject:
-        await _list_in_tag(repository, subject, descriptor)
+async def put_referrers(repository: Repository, subject: str, artifacts: Iterable[tuple[bytes, Descriptor]]) -> None:
+    """Put the artifacts' manifests; their blobs are there already. The tag gets what the registry does not list."""
+    unlisted = []
+    for raw, descriptor in artifacts:
+        answer = await repository.put_manifest(descriptor.digest, raw, MANIFEST)
+        if answer.headers.get("OCI-Subject") != subject:
+            unlisted.append(descriptor)
+    if unlisted:
+        await _list_in_tag(repository, subject, unlisted)
 
 
 async def read_referrers(repository: Repository, subject: str) -> tuple[Descriptor, ...]:
@@ -29,10 +35,12 @@ def fallback_tag(subject: str) -> str:
     return subject.replace(":", "-")
 
 
-async def _list_in_tag(repository: Repository, subject: str, descriptor: Descriptor) -> None:
+async def _list_in_tag(repository: Repository, subject: str, descriptors: Iterable[Descriptor]) -> None:
     listed = await read_referrers(repository, subject)
-    if any(entry.digest == descriptor.digest for entry in listed):
+    known = {entry.digest for entry in listed}
+    added = [descriptor for descriptor in descriptors if descriptor.digest not in known]
+    if not added:
         return
-    entries = [entry.to_json() for entry in (*listed, descriptor)]
+    entries = [entry.to_json() for entry in (*listed, *added)]
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
     await repository.put_manifest(fallback_tag(subject), to_json(index), INDEX)
