@@ -1,32 +1,20 @@
-"""Who trains in `bench/training.py`: each takes a folder with `model` and `tokens`, and tells what it took."""
+"""Who trains beside lorabus in `bench/training.py`: each takes a folder with `model` and `tokens`."""
 
-import asyncio
 import json
 import resource
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from schemas.config import TrainingConfig
-from schemas.presets import Preset, find_preset
-from schemas.workspace import InputSpec, ModelRef, OutputSpec, ResolvedSpec
-from services.trainer.children.messages import ChildMessage, Progress
-from services.trainer.children.pool import TrainerPool
-from services.trainer.dataset.packs import PACKS, write_packs
 from services.trainer.dataset.tokens import TRAIN, Tokens
-from services.trainer.planning.hardware import Hardware
-from services.trainer.planning.memory import model_facts
-from services.trainer.planning.packing import pack
-from services.trainer.planning.plan import DataFacts, Folders, TrainPlan, make_plan
 
 PACK = 1024
 RANK, RATE = 8, 2e-4
 Result = dict[str, float]
 
 
-def _kaito(folder: Path, threads: int, *, half: bool = False) -> Result:
+def _kaito(folder: Path, threads: int, *, half: bool = False, share: int = 1) -> Result:
     from transformers import DataCollatorForLanguageModeling, TrainerCallback  # noqa: PLC0415 - only some contestants need it.
 
     class Emptying(TrainerCallback):  # type: ignore[misc]
@@ -38,6 +26,7 @@ def _kaito(folder: Path, threads: int, *, half: bool = False) -> Result:
         collator=lambda tokenizer: DataCollatorForLanguageModeling(tokenizer, mlm=False),
         callbacks=[Emptying()],
         half=half,
+        share=share,
         labels=False,
         per_device_train_batch_size=1,
         dataset_kwargs={"skip_prepare_dataset": True},
@@ -51,10 +40,14 @@ def _trl(
     collator: Callable[[Any], Any] | None = None,
     callbacks: list[Any] | None = None,
     half: bool = False,
+    share: int = 1,
     labels: bool = True,
     **arguments: Any,
 ) -> Result:
-    """TRL's trainer on the same tokens; `half`: weights in bfloat16 and TRL's own bf16 on top, as by default."""
+    """TRL's trainer on the same tokens; `half`: weights in bfloat16 and TRL's own bf16 on top, as by default.
+
+    `share`: on only so many parts of the rows.
+    """
     import torch  # noqa: PLC0415 - only some contestants need it.
     from datasets import Dataset  # noqa: PLC0415 - only some contestants need it.
     from peft import LoraConfig, get_peft_model  # noqa: PLC0415 - only some contestants need it.
@@ -68,9 +61,10 @@ def _trl(
     model = get_peft_model(model, LoraConfig(r=RANK, lora_alpha=RANK, target_modules="all-linear"))
     tokenizer = AutoTokenizer.from_pretrained(folder / "model")
     tokens = Tokens(folder / "tokens" / TRAIN)
-    columns: dict[str, list[list[int]]] = {"input_ids": [tokens.row(row)[0].tolist() for row in range(len(tokens))]}
+    rows = range(len(tokens) // share)
+    columns: dict[str, list[list[int]]] = {"input_ids": [tokens.row(row)[0].tolist() for row in rows]}
     if labels:
-        columns["labels"] = [tokens.row(row)[1].tolist() for row in range(len(tokens))]
+        columns["labels"] = [tokens.row(row)[1].tolist() for row in rows]
     clock = _clock()
     settings = SFTConfig(
         output_dir=str(folder / "out"),
@@ -97,7 +91,7 @@ def _trl(
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         **clock.figures(),
-        "tokens": int(tokens.lengths.sum()),
+        "tokens": int(tokens.lengths[: len(rows)].sum()),
         "peak_bytes": peak,
         "loss": losses[-1] if losses else 0.0,
     }
@@ -127,96 +121,17 @@ def _clock() -> Any:
     return Clock()
 
 
-def _lorabus(folder: Path, threads: int, *, packing: bool = False) -> Result:
-    return asyncio.run(_through_the_pool(_plan(folder, threads, packing=packing), folder))
-
-
-async def _through_the_pool(plan: TrainPlan, folder: Path) -> Result:
-    """Through the trainer's own door; first_step is counted from the claim of a warm trainer on."""
-    pool = TrainerPool(cpu_threads=plan.threads)
-    pool.start()
-    said: list[tuple[float, Progress]] = []
-
-    async def on_message(message: ChildMessage) -> None:
-        if isinstance(message, Progress):
-            said.append((time.perf_counter(), message))
-
-    try:
-        for number, each in enumerate((plan.model_copy(update={"total_steps": 1}), plan)):
-            said.clear()
-            scratch = folder / f"scratch-{number}"
-            shutil.rmtree(scratch, ignore_errors=True)
-            scratch.mkdir()
-            begun = time.perf_counter()
-            result = await pool.run(each, scratch, on_message, stop=asyncio.Event())
-    finally:
-        pool.close()
-    assert result.finished is not None
-    metrics = result.finished.metrics
-    return {
-        "seconds": metrics["train_seconds"],
-        "cpu_seconds": metrics["train_cpu_seconds"],
-        "tokens": int(Tokens(Path(plan.tokens_folder) / TRAIN).lengths.sum()),
-        "first_step": said[0][0] - begun,
-        "peak_bytes": max(progress.memory_bytes or 0 for _, progress in said),
-        "loss": metrics["loss_last"],
-    }
-
-
-def _plan(folder: Path, threads: int, *, packing: bool) -> TrainPlan:
-    tokens = Tokens(folder / "tokens" / TRAIN)
-    config = TrainingConfig.model_validate(
-        {
-            "LoraConfig": {"r": RANK, "lora_alpha": RANK, "target_modules": "all-linear"},
-            "TrainingArguments": {
-                "per_device_train_batch_size": 1,
-                "num_train_epochs": 1,
-                "save_strategy": "no",
-                "learning_rate": RATE,
-                "max_length": PACK,
-                "packing": packing,
-            },
-        }
-    )
-    packs = pack(tokens.lengths, PACK)
-    write_packs(packs, folder / "tokens" / PACKS)
-    facts = DataFacts(
-        digest="bench",
-        rows=len(tokens),
-        eval_rows=0,
-        tokens=int(tokens.lengths.sum()),
-        trained_tokens=int(tokens.trained().sum()),
-        longest=int(tokens.lengths.max()),
-        packs=len(packs),
-    )
-    spec = ResolvedSpec(
-        namespace="bench",
-        name="training",
-        preset="tiny",
-        model=ModelRef(repository="lorabus/tiny", revision="1"),
-        method="lora",
-        input=InputSpec(kind="urls"),
-        output=OutputSpec(kind="volume"),
-        config=config,
-        output_dir="/mnt/output",
-    )
-    preset = find_preset("tiny")
-    assert isinstance(preset, Preset)
-    weights = (folder / "model" / "model.safetensors").stat().st_size
-    model = model_facts(json.loads((folder / "model" / "config.json").read_text()), weights)
-    hardware = Hardware(cores=threads, memory_bytes=8 << 30)
-    folders = Folders(model=str(folder / "model"), tokens=str(folder / "tokens"))
-    plan = make_plan(spec, preset, facts, model, hardware, folders, job_id="bench", cpu_threads=threads)
-    return plan.model_copy(update={"samples": 0})
-
-
-CONTESTANTS: dict[str, Callable[[Path, int], Result]] = {
+TRL: dict[str, Callable[[Path, int], Result]] = {
     "kaito": _kaito,
-    "kaito-bf16": lambda folder, threads: _kaito(folder, threads, half=True),
+    "kaito-bf16": lambda folder, threads: _kaito(folder, threads, half=True, share=6),
     "trl": _trl,
     "trl-packed": lambda folder, threads: _trl(
         folder, threads, packing=True, per_device_train_batch_size=1, gradient_checkpointing=False
     ),
-    "lorabus": _lorabus,
-    "lorabus-packed": lambda folder, threads: _lorabus(folder, threads, packing=True),
 }
+
+
+def run(arguments: dict[str, Any], pipe: BinaryIO, _stop: int) -> None:
+    """Entry of a contestant's process."""
+    result = TRL[arguments["contestant"]](Path(arguments["folder"]), arguments["threads"])
+    pipe.write(json.dumps(result).encode())

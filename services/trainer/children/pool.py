@@ -32,7 +32,7 @@ OnMessage = Callable[[ChildMessage], Awaitable[None]]
 _TARGET = "services.trainer.training.child:train"
 _AFTER_TERM = 2.0
 _LAST_WORDS = 2000
-_TO_TRAIN = (
+TO_TRAIN = (
     *("torch", "transformers", "transformers.models.auto.modeling_auto", "transformers.models.llama.modeling_llama"),
     *("peft", "datasets", "trl.trainer.sft_trainer"),
     *("services.trainer.training.child", "services.trainer.training.warm"),
@@ -57,7 +57,7 @@ class TrainerPool:
         """`grace_seconds`: how long a stopped child may take to save."""
         self.cpu_threads = cpu_threads
         self.checks = Forkserver(TO_CHECK)
-        self._server = Forkserver(_TO_TRAIN)
+        self._server = Forkserver(TO_TRAIN)
         self._grace = grace_seconds
         self._warned = False
         self._one_at_a_time = asyncio.Lock()
