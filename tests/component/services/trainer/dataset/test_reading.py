@@ -221,7 +221,7 @@ def test_an_unknown_named_format_lists_those_that_are_known(write: Write) -> Non
 
 
 def test_a_bomb_in_a_data_file_is_stopped(write: Write) -> None:
-    path = write("a.jsonl.gz", gzip.compress(bytes(256 << 20), 6))
+    path = write("a.jsonl.gz", gzip.compress(bytes(80 << 20), 6))
     with pytest.raises(UserError, match="expands more than 200 times"):
         read(path)
 

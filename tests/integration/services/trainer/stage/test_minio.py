@@ -135,7 +135,7 @@ async def test_a_source_that_breaks_leaves_no_upload(
 async def test_a_cancelled_staging_leaves_no_upload(
     run: Stage, claim: Path, minio_server: minio.Server, minio_bucket: str, store: ObjectStore
 ) -> None:
-    random_file(claim / "a.csv", 200)
+    random_file(claim / "a.csv", 120)
     begun = asyncio.Event()
     staging = asyncio.ensure_future(run(VOLUME, lambda done: begun.set() if done > 64 * MIB else None))
     await begun.wait()
@@ -153,11 +153,11 @@ async def test_a_store_that_is_killed_and_comes_back_gets_every_byte(tmp_path: P
     server.create_bucket("data")
     settings = settings_for(tmp_path, server, "data")
     store = open_store(settings)
-    digest = random_file(claim / "a.csv", 300)
+    digest = random_file(claim / "a.csv", 160)
     halfway = asyncio.Event()
 
     async def progress(done: int, total: int | None) -> None:
-        if done > 100 * MIB:
+        if done > 48 * MIB:
             halfway.set()
 
     staging = asyncio.ensure_future(stage(spec_of(VOLUME), store, settings, on_progress=progress))
