@@ -70,7 +70,9 @@ class Worker:
         settings, store = self._parts.settings, self._parts.store
         free = await self._watch.look(row.job_id)
         if free is None:
-            self._defer(row.job_id)
+            # Where Kafka has lost how a job ended, the same request makes it wait again though nobody may claim it.
+            if not (row.state is State.PENDING and await self._has_ended(row)):
+                self._defer(row.job_id)
             return None
         if await self._has_ended(row):
             return None
