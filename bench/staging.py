@@ -16,8 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -26,10 +25,9 @@ from minio import Minio
 from pydantic import SecretStr
 
 from bench.specs import spec_of
-from bench.staging_memory import measure, peak_memory
+from bench.staging_memory import measure, peak_memory, served
 from deploy.native import minio
 from deploy.native.go_tools import tool
-from deploy.native.process import free_port
 from deploy.native.stack import MINIO, Supervisor
 from schemas.workspace import InputSpec, VolumeSource
 from services.common.object_store import open_store
@@ -42,8 +40,8 @@ SERVER = """
 import sys
 from aiohttp import web
 app = web.Application()
-app.router.add_static("/", sys.argv[1])
-web.run_app(app, host="127.0.0.1", port=int(sys.argv[2]), print=lambda *_: print("ready", flush=True))
+app.router.add_static("/", sys.argv[2])
+web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=lambda *_: print("ready", flush=True))
 """
 
 
@@ -101,7 +99,7 @@ class Bench:
                 self._change(number)
                 speeds[name].append(self.mib / _seconds(way))
                 self._clean()
-        with self._web_server() as address:
+        with served(SERVER, str(self.folder)) as address:
             for name, parts in (("lorabus, from one URL", 1), ("lorabus, from four URLs", 4)):
                 self._split(parts)
                 urls = tuple(f"{address}/part{number}.csv" for number in range(parts))
@@ -180,18 +178,6 @@ class Bench:
         for found in client.list_objects(BUCKET, recursive=True):
             client.remove_object(BUCKET, found.object_name or "")
         os.sync()
-
-    @contextmanager
-    def _web_server(self) -> Iterator[str]:
-        port = free_port()
-        command = [sys.executable, "-c", SERVER, str(self.folder), str(port)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            try:
-                yield f"http://127.0.0.1:{port}"
-            finally:
-                process.kill()
 
 
 def _seconds(way: Callable[[], object]) -> float:

@@ -44,8 +44,16 @@ web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=lambda *_: print
 @contextmanager
 def bytes_server() -> Iterator[str]:
     """Gives an address under which `/<n>.csv` has n MiB that never lie on a disk."""
+    with served(_SERVER) as address:
+        yield address
+
+
+@contextmanager
+def served(code: str, *arguments: str) -> Iterator[str]:
+    """Runs a web server that takes its port as the first argument and prints a line once it listens."""
     port = free_port()
-    with subprocess.Popen([sys.executable, "-c", _SERVER, str(port)], stdout=subprocess.PIPE) as process:
+    command = [sys.executable, "-c", code, str(port), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
         try:

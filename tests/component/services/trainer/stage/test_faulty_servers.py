@@ -7,7 +7,16 @@ import pytest
 from aiohttp import web
 
 from schemas.failures import Reason
-from tests.component.services.trainer.stage.sources import DIGEST, ROWS, Serve, Stage, fault_of, file_of, left_over
+from tests.component.services.trainer.stage.sources import (
+    DIGEST,
+    ROWS,
+    Handler,
+    Serve,
+    Stage,
+    fault_of,
+    file_of,
+    left_over,
+)
 
 
 async def test_a_broken_connection_is_resumed_where_it_broke(stage_urls: Stage, serve: Serve) -> None:
@@ -34,36 +43,34 @@ async def test_a_broken_connection_is_resumed_where_it_broke(stage_urls: Stage, 
     assert ranges[-1] == "bytes=30000-"
 
 
-async def test_a_truncated_body_without_validators_is_the_worlds_fault_and_leaves_nothing(
-    stage_urls: Stage, serve: Serve, settings_home: Path
-) -> None:
+def cut(**headers: str) -> Handler:
+    """The first 5000 bytes of the file, then nothing."""
+
     async def answer(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Length": str(len(ROWS))})
+        response = web.StreamResponse(headers={"Content-Length": str(len(ROWS)), **headers})
         await response.prepare(request)
         await response.write(ROWS[:5000])
         if request.transport is not None:
             request.transport.close()
         return response
 
-    fault = await fault_of(stage_urls(f"{await serve(answer)}/train.jsonl"))
+    return answer
+
+
+async def test_a_truncated_body_without_validators_is_the_worlds_fault_and_leaves_nothing(
+    stage_urls: Stage, serve: Serve, settings_home: Path
+) -> None:
+    fault = await fault_of(stage_urls(f"{await serve(cut())}/train.jsonl"))
     assert fault.reason is Reason.SOURCE_UNAVAILABLE
     assert "5000 bytes" in fault.message
     assert left_over(settings_home) == []
 
 
 async def test_a_file_that_changes_while_it_is_resumed_is_not_glued_together(stage_urls: Stage, serve: Serve) -> None:
-    asked = 0
+    versions = iter(range(10))
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        nonlocal asked
-        asked += 1
-        headers = {"Content-Length": str(len(ROWS)), "ETag": f'"v{asked}"'}
-        response = web.StreamResponse(headers=headers)
-        await response.prepare(request)
-        await response.write(ROWS[:5000])
-        if request.transport is not None:
-            request.transport.close()
-        return response
+        return await cut(ETag=f'"v{next(versions)}"')(request)
 
     fault = await fault_of(stage_urls(f"{await serve(answer)}/train.jsonl"))
     assert "does not resume" in fault.message
