@@ -69,18 +69,30 @@ async def test_a_child_reaches_no_server_but_may_talk_to_itself(attempt: Try) ->
 
 
 def test_where_there_are_no_namespaces_landlock_keeps_tcp_away(tmp_path: Path) -> None:
+    def without_namespaces() -> None:
+        confinement._leave_network = lambda: False
+
+    assert confined_connection(tmp_path, without_namespaces) == "PermissionError []"
+
+
+def test_a_trainer_without_privileges_makes_a_namespace_of_users_first(tmp_path: Path) -> None:
+    assert confined_connection(tmp_path, confinement._give_up_privileges) == "ConnectionRefusedError []"
+
+
+def confined_connection(folder: Path, prepare: Callable[[], None]) -> str:
+    """What a fork that is confined after `prepare` gets from a server out here, and what it lacks."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         child = os.fork()
         if child == 0:
-            confinement._leave_network = lambda: False
-            lacking = confine(Confinement(writable=(str(tmp_path),)))
+            prepare()
+            lacking = confine(Confinement(writable=(str(folder),)))
             try:
                 socket.create_connection(server.getsockname(), 5)
-            except PermissionError:
-                (tmp_path / "refused").write_text(str(lacking))
+            except OSError as error:
+                (folder / "got").write_text(f"{type(error).__name__} {lacking}")
             os._exit(0)
         os.waitpid(child, 0)
-    assert (tmp_path / "refused").read_text() == "[]"
+    return (folder / "got").read_text()
 
 
 def test_what_a_platform_does_not_allow_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
