@@ -34,8 +34,8 @@ from services.trainer.settings import TrainerSettings
 from services.trainer.stage import StagedDataset, stage
 
 SHARE_OF_MEMORY, SHARE_OF_DISK = 8, 4
-# The kernel gives it about a tenth of what an ordinary process gets; with 19, or as idle work, imports alone would take
-# minutes beside a training on all cores.
+# For platforms without idle work. Niceness alone is little help: a nice process is not left at once when a thread of
+# the training wakes, and all the others wait for that thread.
 NICE = 10
 
 
@@ -67,6 +67,7 @@ def step_aside() -> None:
     """Take what is left of one core, and little of it where a training wants all; children and threads inherit it."""
     os.nice(NICE)
     with suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     with suppress(OSError):
         # If memory runs out all the same, this goes first.

@@ -116,6 +116,7 @@ async def test_it_yields_and_bytes_on_their_way_arrive_for_the_job_that_is_claim
     assert ahead.pid is not None
     process = psutil.Process(ahead.pid)
     assert (process.nice(), len(process.cpu_affinity())) == (NICE + os.nice(0), 1)
+    assert os.sched_getscheduler(ahead.pid) == os.SCHED_IDLE
     settling = asyncio.create_task(ahead.settle(job_id, on_progress))
     await asyncio.sleep(0)
     assert not settling.done()
