@@ -7,6 +7,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import stamina
+
 from deploy.native.go_tools import tool
 from deploy.native.part import Site
 from deploy.native.process import PartSpec, base_env
@@ -54,10 +56,16 @@ class Server:
             client_options={"allow_http": True},
         )
         # The store can only sign a URL for the bucket; a PUT on it is S3's CreateBucket.
-        signed = urlsplit(obstore.sign(store, "PUT", "", timedelta(minutes=1)))
+        signed = urlsplit(obstore.sign(store, "PUT", "", timedelta(minutes=5)))
+        # A server that has only just come up may still say that it is not initialised.
+        for attempt in stamina.retry_context(on=BucketError, attempts=None, timeout=30, wait_max=1):
+            with attempt:
+                self._put(f"{signed.path}?{signed.query}", bucket)
+
+    def _put(self, target: str, bucket: str) -> None:
         connection = HTTPConnection(self.address, timeout=10)
         with closing(connection):
-            connection.request("PUT", f"{signed.path}?{signed.query}")
+            connection.request("PUT", target)
             response = connection.getresponse()
             if response.status not in (200, 409):
                 raise BucketError(

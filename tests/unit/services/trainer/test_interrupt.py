@@ -19,11 +19,11 @@ async def test_work_that_is_done_first_gives_its_result_or_its_error() -> None:
 async def test_a_wish_to_stop_cancels_it_and_waits_until_it_has_cleaned_up() -> None:
     stop, cleaned = asyncio.Event(), False
 
-    async def works() -> None:
+    async def works() -> bool:
         nonlocal cleaned
         try:
             stop.set()
-            await asyncio.Event().wait()
+            return await asyncio.Event().wait()
         finally:
             cleaned = True
 
