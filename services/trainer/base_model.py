@@ -67,5 +67,5 @@ def _how_to_provide(spec: ResolvedSpec, settings: HubSettings) -> str:
     )
     return (
         f"the base model {spec.preset} is not on this trainer: put {files} of {spec.model.repository} at revision "
-        f"{spec.model.revision} into {place} (LORABUS_MODELS) and submit again"
+        f"{spec.model.revision} into {place} (LORABUS_MODELS) and submit with --rerun"
     )
