@@ -54,7 +54,8 @@ def test_another_trainer_goes_on_where_one_ended(chaos: Breakable, tmp_path: Pat
 
 
 def test_two_trainers_and_six_jobs_make_six_attempts(chaos: Breakable, tmp_path: Path) -> None:
-    ids = [chaos.submit(tmp_path, f"crowd-{number}", max_steps=2) for number in range(6)]
+    # Long enough that one trainer alone cannot keep up with the requests.
+    ids = [chaos.submit(tmp_path, f"crowd-{number}", max_steps=20) for number in range(6)]
     with chaos.log() as log:
         for job_id in ids:
             assert log.end(job_id).type == "job.succeeded"

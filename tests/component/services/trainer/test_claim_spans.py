@@ -23,16 +23,17 @@ from services.trainer.settings import TrainerSettings
 from services.trainer.work import Worker
 
 JOB = f"00-{'a' * 32}-{'b' * 16}-01"
-ACCEPTED = datetime.now(UTC) - timedelta(seconds=90)
 
 
 def row(version: int) -> JobRow:
+    """A job that waits for a minute and a half."""
+    accepted = datetime.now(UTC) - timedelta(seconds=90)
     return JobRow(
         job_id="default.a.0123456789ab",
         state=State.PENDING,
         kaito_state="Pending",
-        created_at=ACCEPTED,
-        updated_at=ACCEPTED,
+        created_at=accepted,
+        updated_at=accepted,
         traceparent=JOB,
         version=version,
     )
