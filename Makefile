@@ -3,8 +3,8 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
-# Test processes; each starts servers of its own, about 3 GiB together.
-WORKERS ?= 2
+# Test processes; each starts servers of its own and takes about 3 GiB.
+WORKERS ?= 3
 UV := $(VENV)/bin/uv
 EXTRAS := --extra ingest --extra trainer --extra publisher --extra local
 

@@ -48,6 +48,7 @@ GROUP = "lorabus.ingest"
 AT_ONCE = 64
 DRAIN_SECONDS = 5.0
 SWITCH_SECONDS = 0.0005
+LINGER_SECONDS = 0.025
 
 
 def main() -> int:
@@ -122,7 +123,8 @@ async def consuming(
 ) -> AsyncIterator[Consumers]:
     """Every subscription of ingest, running."""
     broker = build_broker(settings, f"lorabus-ingest-{settings.worker}")
-    read = partial(subscribe, broker, handler=handlers.into_read_model(jobs.model, lifetime.fail), group=None)
+    into_model = handlers.into_read_model(jobs.model, lifetime.fail)
+    read = partial(subscribe, broker, handler=into_model, group=None, linger_seconds=LINGER_SECONDS)
     following = Following(
         jobs.model,
         log_reader,
@@ -144,14 +146,19 @@ async def consuming(
     )
     consumption = Consumption(dead_letters, lifetime.fail)
     subscribers = {}
-    for topic, handler, role in (
-        (REQUESTS, handlers.on_requests(consumption, asked, jobs.acceptance), "requests"),
-        (COMMANDS, handlers.on_commands(consumption, commanded, jobs.cancellation), "commands"),
-        (EVENTS, handlers.on_events(consumption, projector), "projector"),
+    for topic, handler, role, linger in (
+        (REQUESTS, handlers.on_requests(consumption, asked, jobs.acceptance), "requests", 0.0),
+        (COMMANDS, handlers.on_commands(consumption, commanded, jobs.cancellation), "commands", 0.0),
+        (EVENTS, handlers.on_events(consumption, projector), "projector", LINGER_SECONDS),
     ):
-        listener = memberships[topic.name]
         subscribers[topic.name] = subscribe(
-            broker, topic, handler, group=f"{GROUP}.{role}", title=f"{role}: ingest", listener=listener
+            broker,
+            topic,
+            handler,
+            group=f"{GROUP}.{role}",
+            title=f"{role}: ingest",
+            listener=memberships[topic.name],
+            linger_seconds=linger,
         )
     try:
         await broker.start()

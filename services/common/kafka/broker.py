@@ -5,6 +5,7 @@ FastStream's defaults acknowledge first and start at the newest record. Here not
 what cannot be decoded reaches us raw, because it must be dead-lettered before it is committed.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -52,11 +53,13 @@ def subscribe(
     group: str | None,
     title: str,
     listener: ConsumerRebalanceListener | None = None,
+    linger_seconds: float = 0.0,
 ) -> Any:
     """Hand batches of raw records of `topic` to `handler`; without a `group` the topic is read whole, every time.
 
     FastStream waits for one record, which costs nothing while there is none; what else has arrived by then is taken
-    along. Its own batches sleep after each empty poll: an idle pipeline would lag, or burn processor time.
+    along. Its own batches sleep after each empty poll: an idle pipeline would lag, or burn processor time. Who can
+    wait says for how long as `linger_seconds`: a batch of ten costs little more than one record.
     """
     subscriber = broker.subscriber(
         StreamTopic(topic.name, declare=False),
@@ -77,6 +80,8 @@ def subscribe(
 
     @subscriber
     async def on_record(message: Injected) -> None:
+        if linger_seconds:
+            await asyncio.sleep(linger_seconds)
         message.raw_message = (message.raw_message, *await _arrived(message.consumer))
         await handler(message)
 
