@@ -17,13 +17,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from deploy.native import minio
 from deploy.native.stack import KAFKA, MINIO, REGISTRY, TOXIPROXY, ZIPKIN, Supervisor
 from deploy.native.toxiproxy import Toxiproxy
-from tests import side_by_side
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Before xdist looks at the groups."""
-    side_by_side.arrange(items)
 
 
 @pytest.fixture(scope="session")
