@@ -2,13 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 
-from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from faststream.kafka.message import KafkaMessage
 from pydantic import ValidationError
 
 from schemas.events.job import JobCancel
 from schemas.topics import EVENTS, JOBS, full_type
-from services.common.kafka.consume import Consumption, Received
+from services.common.kafka.consume import Consumption, OnBatch, Received
 from services.common.kafka.dead_letters import Unreadable
 from services.common.kafka.work import Work
 from services.ingest.accept import Acceptance
@@ -18,11 +18,10 @@ from services.ingest.read_model import ReadModel
 from services.ingest.read_records import event_of, job_of
 from services.ingest.requests import decode_request, request_of
 
-Handler = Callable[[KafkaMessage], Awaitable[None]]
 CANCEL = full_type("job.cancel")
 
 
-def on_requests(consumption: Consumption, work: Work, acceptance: Acceptance) -> Handler:
+def on_requests(consumption: Consumption, work: Work, acceptance: Acceptance) -> OnBatch:
     """Accept each request; one that should never have been sent is also kept as a dead letter."""
 
     async def on_request(received: Received) -> None:
@@ -31,16 +30,10 @@ def on_requests(consumption: Consumption, work: Work, acceptance: Acceptance) ->
         if request.fault is not None:
             raise Unreadable(": ".join(filter(None, (request.fault.path, request.fault.message))))
 
-    async def on_record(record: ConsumerRecord) -> None:
-        await consumption.alone(record, on_request, decode_request)
-
-    async def handle(message: KafkaMessage) -> None:
-        await work.take(message.raw_message, message.consumer, on_record)  # type: ignore[arg-type]
-
-    return handle
+    return consumption.beside(work, on_request, decode_request)
 
 
-def on_commands(consumption: Consumption, work: Work, cancellation: Cancellation) -> Handler:
+def on_commands(consumption: Consumption, work: Work, cancellation: Cancellation) -> OnBatch:
     """Cancel what is asked for."""
 
     async def on_command(received: Received) -> None:
@@ -53,16 +46,10 @@ def on_commands(consumption: Consumption, work: Work, cancellation: Cancellation
         if await cancellation.cancel(command.job_id, command.requested_by) is None:
             raise Unreadable(f"there is no job {command.job_id[:200]!r}")
 
-    async def on_record(record: ConsumerRecord) -> None:
-        await consumption.alone(record, on_command)
-
-    async def handle(message: KafkaMessage) -> None:
-        await work.take(message.raw_message, message.consumer, on_record)  # type: ignore[arg-type]
-
-    return handle
+    return consumption.beside(work, on_command)
 
 
-def on_events(consumption: Consumption, projector: Projector) -> Handler:
+def on_events(consumption: Consumption, projector: Projector) -> OnBatch:
     """Fold events into rows."""
 
     async def handle(message: KafkaMessage) -> None:
@@ -71,7 +58,7 @@ def on_events(consumption: Consumption, projector: Projector) -> Handler:
     return handle
 
 
-def into_read_model(model: ReadModel, fail: Callable[[BaseException], None]) -> Handler:
+def into_read_model(model: ReadModel, fail: Callable[[BaseException], None]) -> OnBatch:
     """Copy jobs and events into the read model; both topics are read whole and nothing is committed."""
 
     async def handle(message: KafkaMessage) -> None:

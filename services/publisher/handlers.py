@@ -1,16 +1,12 @@
 """Records of `tuning.adapters.v1` into work; returns at once and holds no rule."""
 
-from collections.abc import Awaitable, Callable
-
 import stamina
 import structlog
-from aiokafka import ConsumerRecord
-from faststream.kafka.message import KafkaMessage
 from pydantic import ValidationError
 
 from schemas.events.training import AdapterTrained
 from schemas.identity import is_job_id
-from services.common.kafka.consume import PASSING, Consumption, Received
+from services.common.kafka.consume import PASSING, Consumption, OnBatch, Received
 from services.common.kafka.dead_letters import Unreadable
 from services.common.kafka.work import Work
 from services.publisher.publish import Publisher
@@ -18,22 +14,14 @@ from services.publisher.publish import Publisher
 log = structlog.get_logger()
 
 
-def adapters_handler(
-    consumption: Consumption, publisher: Publisher, work: Work
-) -> Callable[[KafkaMessage], Awaitable[None]]:
+def adapters_handler(consumption: Consumption, publisher: Publisher, work: Work) -> OnBatch:
     """Build the handler of the adapters topic."""
 
     async def on_adapter(received: Received) -> None:
         adapter = _read(received)
         await _publish(publisher, adapter.job_id, adapter.attempt)
 
-    async def on_record(record: ConsumerRecord) -> None:
-        await consumption.alone(record, on_adapter)
-
-    async def on_adapters(message: KafkaMessage) -> None:
-        await work.take(message.raw_message, message.consumer, on_record)  # type: ignore[arg-type]
-
-    return on_adapters
+    return consumption.beside(work, on_adapter)
 
 
 def _read(received: Received) -> AdapterTrained:

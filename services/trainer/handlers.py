@@ -27,6 +27,6 @@ def jobs_handler(consumption: Consumption, on_row: OnRow) -> Callable[[KafkaMess
         on_row(row)
 
     async def on_jobs(message: KafkaMessage) -> None:
-        await consumption.run(message, on_record, commit=False)
+        await consumption.run(message, on_record)
 
     return on_jobs

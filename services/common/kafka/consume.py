@@ -4,8 +4,6 @@ Records of one key keep their order. A fault of the world (store, broker) is wai
 nothing is committed before it is done, and a consumer that cannot go on ends its process rather than skip a record.
 """
 
-import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -20,6 +18,7 @@ from schemas.envelope import Envelope, EnvelopeError, decode
 from services.common import telemetry
 from services.common.errors import WorldError
 from services.common.kafka.dead_letters import DeadLetters, Unreadable
+from services.common.kafka.work import Work
 
 log = structlog.get_logger()
 
@@ -39,6 +38,7 @@ PASSING = (WorldError, KafkaError)
 Handle = Callable[[Received], Awaitable[None]]
 HandleTogether = Callable[[list[Received]], Awaitable[Mapping[int, str]]]
 Decode = Callable[[ConsumerRecord], Envelope]
+OnBatch = Callable[[KafkaMessage], Awaitable[None]]
 
 
 def decode_record(record: ConsumerRecord) -> Envelope:
@@ -53,26 +53,34 @@ class Consumption:
     dead_letters: DeadLetters
     fail: Callable[[BaseException], None]
 
-    async def run(
-        self, message: KafkaMessage, handle: Handle, *, decoder: Decode = decode_record, commit: bool = True
-    ) -> None:
-        """Work through one batch as the module says. `handle` raises `Unreadable` for a record nobody can use."""
-        chains = _by_key(message.raw_message).values()
-        work = (self._in_order(chain, handle, decoder) for chain in chains)
-        await self._finish(message, asyncio.gather(*work), commit=commit)
+    async def run(self, message: KafkaMessage, handle: Handle) -> None:
+        """Work through one batch, record by record, and commit nothing: for a topic that is read whole.
+
+        `handle` raises `Unreadable` for a record nobody can use.
+        """
+        await self._finish(message, self._in_order(message.raw_message, handle))
 
     async def run_together(self, message: KafkaMessage, handle: HandleTogether) -> None:
         """Work through one batch in one call of `handle`, which gives the reason for each index that nobody can use.
 
         For those who do something once a batch; `handle` sees the records in the order of their partitions.
         """
-        await self._finish(message, self._together(message.raw_message, handle), commit=True)
+        await self._finish(message, self._together(message.raw_message, handle))
+        await _commit(message, message.raw_message)
 
-    async def alone(self, record: ConsumerRecord, handle: Handle, decoder: Decode = decode_record) -> None:
-        """Work through one record, for `services.common.kafka.work`, which commits it. `handle` as in `run`.
+    def beside(self, work: Work, handle: Handle, decoder: Decode = decode_record) -> OnBatch:
+        """Build the handler of records that are worked on in `work`, which commits them; `handle` as in `run`."""
 
-        Each try is a span of the record's trace.
-        """
+        async def on_record(record: ConsumerRecord) -> None:
+            await self._alone(record, handle, decoder)
+
+        async def on_batch(message: KafkaMessage) -> None:
+            await work.take(message.raw_message, message.consumer, on_record)  # type: ignore[arg-type]
+
+        return on_batch
+
+    async def _alone(self, record: ConsumerRecord, handle: Handle, decoder: Decode) -> None:
+        """Work through one record. Each try is a span of the record's trace."""
 
         async def traced(received: Received) -> None:
             name, trace = f"process {received.topic}", received.envelope.traceparent
@@ -82,20 +90,14 @@ class Consumption:
         dead = await self._one(record, traced, decoder)
         self.dead_letters.count(handled=1, dead=int(dead))
 
-    async def _finish(
-        self, message: KafkaMessage, work: Awaitable[int] | Awaitable[list[int]], *, commit: bool
-    ) -> None:
-        batch: tuple[ConsumerRecord, ...] = message.raw_message
+    async def _finish(self, message: KafkaMessage, work: Awaitable[int]) -> None:
         try:
-            done = await work
-            dead = done if isinstance(done, int) else sum(done)
-            self.dead_letters.count(handled=len(batch), dead=dead)
+            dead = await work
+            self.dead_letters.count(handled=len(message.raw_message), dead=dead)
         except Exception as error:
             log.exception("the consumer cannot go on")
             self.fail(error)
             raise
-        if commit:
-            await _commit(message, batch)
 
     async def _together(self, batch: tuple[ConsumerRecord, ...], handle: HandleTogether) -> int:
         readable: list[tuple[ConsumerRecord, Received]] = []
@@ -113,8 +115,8 @@ class Consumption:
             await self.dead_letters.add(record, reason)
         return len(dead)
 
-    async def _in_order(self, records: list[ConsumerRecord], handle: Handle, decoder: Decode) -> int:
-        return sum([await self._one(record, handle, decoder) for record in records])
+    async def _in_order(self, batch: tuple[ConsumerRecord, ...], handle: Handle) -> int:
+        return sum([await self._one(record, handle, decode_record) for record in batch])
 
     async def _one(self, record: ConsumerRecord, handle: Handle, decoder: Decode) -> bool:
         try:
@@ -154,13 +156,6 @@ def _messaging(received: Received) -> telemetry.Attributes:
 
 def _received(record: ConsumerRecord, decoder: Decode) -> Received:
     return Received(decoder(record), record.key, record.topic, record.partition, record.offset)
-
-
-def _by_key(batch: Iterable[ConsumerRecord]) -> dict[object, list[ConsumerRecord]]:
-    chains: dict[object, list[ConsumerRecord]] = defaultdict(list)
-    for record in batch:
-        chains[record.key or (record.partition, record.offset)].append(record)
-    return chains
 
 
 def _next_offsets(batch: Iterable[ConsumerRecord]) -> dict[TopicPartition, int]:

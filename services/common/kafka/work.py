@@ -36,7 +36,7 @@ class _Partition:
     committed: int = -1
 
 
-def by_key(record: ConsumerRecord) -> Hashable:
+def _by_key(record: ConsumerRecord) -> Hashable:
     """Records of one key in their order, those without a key side by side."""
     return record.key or (record.partition, record.offset)
 
@@ -76,7 +76,7 @@ class Work(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._room.acquire()
             partition = self._partition(record, consumer)
             partition.tracker.start(record.offset)
-            lock = self._locks.setdefault(by_key(record), asyncio.Lock())
+            lock = self._locks.setdefault(_by_key(record), asyncio.Lock())
             task = asyncio.create_task(self._run(record, partition, lock, job))
             partition.tasks[record.offset] = task
             task.add_done_callback(lambda _: self._room.release())
@@ -124,9 +124,11 @@ class Work(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _commit(self) -> None:
         """Commit what has become safe until nothing more has; one commit at a time covers all that came meanwhile."""
-        while due := [place for place, held in self._partitions.items() if held.safe > held.committed]:
-            await self._commit_these(due)
-        self._committing = None
+        try:
+            while due := [place for place, held in self._partitions.items() if held.safe > held.committed]:
+                await self._commit_these(due)
+        finally:
+            self._committing = None
 
     async def _commit_these(self, places: list[TopicPartition]) -> None:
         offsets = {place: self._partitions[place].safe for place in places}

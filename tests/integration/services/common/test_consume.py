@@ -1,6 +1,6 @@
 """On a real broker: nothing readable is lost, nothing unreadable blocks, and a fault of the world is waited out.
 
-Each test has topics of its own; a consumer runs as the services build it (`build_broker`, `subscribe`, `Consumption`).
+Each test has topics of its own; a consumer runs as the services build it (`subscribe`, `Consumption.beside`, `Work`).
 """
 
 import asyncio
@@ -13,7 +13,6 @@ import pytest
 import stamina
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from faststream.kafka.message import KafkaMessage
 
 from schemas.envelope import Envelope, encode
 from schemas.failures import Reason
@@ -24,6 +23,7 @@ from services.common.kafka.consume import Consumption, Handle, Received
 from services.common.kafka.dead_letters import DeadLetters, TooManyDeadLettersError, Unreadable
 from services.common.kafka.producer import Producer, open_producer
 from services.common.kafka.topics import apply_topics
+from services.common.kafka.work import Work
 from services.common.settings import Settings
 
 
@@ -60,17 +60,15 @@ async def consuming(
 ) -> AsyncIterator[list[BaseException]]:
     failures: list[BaseException] = []
     letters = DeadLetters(producer.publish, "test", **limits)  # type: ignore[arg-type]
-    consumption = Consumption(letters, failures.append)
-
-    async def on_batch(message: KafkaMessage) -> None:
-        await consumption.run(message, handle)
-
+    work = Work(failures.append, drain_seconds=5)
+    on_batch = Consumption(letters, failures.append).beside(work, handle)
     broker = build_broker(settings, "test")
-    subscribe(broker, topic, on_batch, group=f"group-{topic.name}", title="test")
+    subscribe(broker, topic, on_batch, group=f"group-{topic.name}", title="test", listener=work)
     await broker.start()
     try:
         yield failures
     finally:
+        await work.stop()
         await broker.stop()
 
 
