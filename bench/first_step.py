@@ -19,12 +19,12 @@ from pathlib import Path
 
 import psutil
 
+from bench.specs import spec_of
 from examples import python_docs
 from schemas import store_keys
-from schemas.config import TrainingConfig
 from schemas.envelope import decode
 from schemas.records import SpecRecord
-from schemas.workspace import InputSpec, ModelRef, OutputSpec, ResolvedSpec, VolumeSource
+from schemas.workspace import InputSpec, ResolvedSpec, VolumeSource
 from services.common.journal import now
 from services.common.object_store import as_json, open_store
 from services.trainer.children.pool import TrainerPool
@@ -98,21 +98,11 @@ async def _job(settings: TrainerSettings, pool: TrainerPool, number: int, rows: 
 
 
 def _spec(volume: str) -> ResolvedSpec:
-    config = {
-        "LoraConfig": {"r": 8, "target_modules": "all-linear"},
-        "TrainingArguments": {"learning_rate": 2e-4, "max_steps": 3, "per_device_train_batch_size": 1},
-        "DatasetConfig": {"train_test_split": 1},
-    }
-    return ResolvedSpec(
-        namespace="bench",
-        name="first-step",
-        preset="tiny",
-        model=ModelRef(repository="lorabus/tiny", revision="1"),
-        method="lora",
-        input=InputSpec(kind="volume", volume=VolumeSource(claim_name=volume)),
-        output=OutputSpec(kind="volume"),
-        config=TrainingConfig.model_validate(config),
-        output_dir="/mnt/output",
+    return spec_of(
+        InputSpec(kind="volume", volume=VolumeSource(claim_name=volume)),
+        LoraConfig={"r": 8, "target_modules": "all-linear"},
+        TrainingArguments={"learning_rate": 2e-4, "max_steps": 3, "per_device_train_batch_size": 1},
+        DatasetConfig={"train_test_split": 1},
     )
 
 

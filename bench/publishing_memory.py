@@ -7,8 +7,6 @@ The weights are a file full of holes, so neither disk nor registry holds them; t
 """
 
 import hashlib
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.staging_memory import MIB, peak_memory
-from deploy.native.process import free_port
+from bench.staging_memory import MIB, peak_memory, served
 from schemas import store_keys
 from schemas.events.training import AdapterFile
 from schemas.records import AdapterManifest, SpecRecord
@@ -67,14 +64,8 @@ web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=lambda *_: print
 @contextmanager
 def forgetful_registry() -> Iterator[str]:
     """Gives the address of a registry with one repository, `sink`, that counts bytes and keeps none of a blob."""
-    port = free_port()
-    with subprocess.Popen([sys.executable, "-c", _REGISTRY, str(port)], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        try:
-            yield f"127.0.0.1:{port}"
-        finally:
-            process.kill()
+    with served(_REGISTRY) as address:
+        yield address.removeprefix("http://")
 
 
 async def pushed_memory(home: Path, mib: int) -> int:

@@ -6,10 +6,10 @@ import shutil
 import time
 from pathlib import Path
 
+from bench.specs import spec_of
 from bench.training_contestants import PACK, RANK, RATE, Result
-from schemas.config import TrainingConfig
 from schemas.presets import Preset, find_preset
-from schemas.workspace import InputSpec, ModelRef, OutputSpec, ResolvedSpec
+from schemas.workspace import InputSpec
 from services.trainer.children.messages import ChildMessage, Progress
 from services.trainer.children.pool import TrainerPool
 from services.trainer.dataset.packs import PACKS, write_packs
@@ -50,19 +50,6 @@ async def ours(folder: Path, pool: TrainerPool, *, packing: bool) -> Result:
 
 def _plan(folder: Path, threads: int, *, packing: bool) -> TrainPlan:
     tokens = Tokens(folder / "tokens" / TRAIN)
-    config = TrainingConfig.model_validate(
-        {
-            "LoraConfig": {"r": RANK, "lora_alpha": RANK, "target_modules": "all-linear"},
-            "TrainingArguments": {
-                "per_device_train_batch_size": 1,
-                "num_train_epochs": 1,
-                "save_strategy": "no",
-                "learning_rate": RATE,
-                "max_length": PACK,
-                "packing": packing,
-            },
-        }
-    )
     packs = pack(tokens.lengths, PACK)
     write_packs(packs, folder / "tokens" / PACKS)
     facts = DataFacts(
@@ -74,16 +61,17 @@ def _plan(folder: Path, threads: int, *, packing: bool) -> TrainPlan:
         longest=int(tokens.lengths.max()),
         packs=len(packs),
     )
-    spec = ResolvedSpec(
-        namespace="bench",
-        name="training",
-        preset="tiny",
-        model=ModelRef(repository="lorabus/tiny", revision="1"),
-        method="lora",
-        input=InputSpec(kind="urls"),
-        output=OutputSpec(kind="volume"),
-        config=config,
-        output_dir="/mnt/output",
+    spec = spec_of(
+        InputSpec(kind="urls"),
+        LoraConfig={"r": RANK, "lora_alpha": RANK, "target_modules": "all-linear"},
+        TrainingArguments={
+            "per_device_train_batch_size": 1,
+            "num_train_epochs": 1,
+            "save_strategy": "no",
+            "learning_rate": RATE,
+            "max_length": PACK,
+            "packing": packing,
+        },
     )
     preset = find_preset("tiny")
     assert isinstance(preset, Preset)

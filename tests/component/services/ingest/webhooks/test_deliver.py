@@ -1,7 +1,6 @@
 """Deliveries to a real HTTP receiver of the test's: signed, retried, never redirected, never let inside."""
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +12,6 @@ from typing import Any
 import pytest
 import structlog
 from aiohttp import web
-from aiohttp.abc import AbstractResolver, ResolveResult
 from standardwebhooks import Webhook
 
 from schemas.source_urls import SourceUrl
@@ -23,6 +21,7 @@ from services.ingest.webhooks.endpoints import Endpoint
 from services.ingest.webhooks.message import Message
 from services.ingest.webhooks.post import open_post
 from services.ingest.webhooks.schedule import Schedule
+from tests.component.here import Here
 
 SECRET = "whsec_" + "QUJD" * 8
 JOB = "default.a.0123456789ab"
@@ -72,18 +71,6 @@ class Notes:
     def __call__(self, endpoint: str, outcome: str) -> None:
         assert endpoint == "team"
         self.outcomes.append(outcome)
-
-
-class Names(AbstractResolver):
-    """A name server that leads inside."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        return [ResolveResult(hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0)]
-
-    async def close(self) -> None:
-        return None
 
 
 def message(sequence: int = 1, *, age: float = 0.0) -> Message:
@@ -222,7 +209,7 @@ async def test_a_throttled_endpoint_is_left_alone_by_every_job(receiver: Receive
 async def test_an_address_inside_is_never_connected_to(receiver: Receiver, tmp_path: Path, host: str) -> None:
     notes = Notes()
     with structlog.testing.capture_logs() as logs:
-        options: dict[str, Any] = {"host": host, "resolver": Names(), "allow": (), "webhooks_give_up_seconds": 0.0}
+        options: dict[str, Any] = {"host": host, "resolver": Here(), "allow": (), "webhooks_give_up_seconds": 0.0}
         async with deliveries(receiver, tmp_path, notes, **options) as line:
             assert await line.deliver(message())
     assert receiver.got == []

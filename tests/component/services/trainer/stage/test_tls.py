@@ -1,6 +1,5 @@
 """https sources: the name in the URL is the one that is asked for and certified, whatever address it has."""
 
-import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from aiohttp.abc import AbstractResolver, ResolveResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,20 +19,9 @@ from services.common.errors import UserError
 from services.common.object_store import ObjectStore
 from services.trainer.stage import StagedDataset, stage
 from services.trainer.stage.settings import StagingSettings
+from tests.component.here import Here
 
 UrlsSpec = Callable[..., ResolvedSpec]
-
-
-class Here(AbstractResolver):
-    """Every name is this machine."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        return [ResolveResult(hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0)]
-
-    async def close(self) -> None:
-        return None
 
 
 @dataclass
