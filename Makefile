@@ -50,7 +50,7 @@ test-tools:
 	fi
 	@command -v promtool >/dev/null || [ -x $(VENV)/bin/promtool ] || { \
 	  echo "lorabus: the tests need promtool; taking it out of Debian's package (nothing is installed or started)"; \
-	  folder=$$(mktemp -d) && (cd $$folder && apt-get download -qq prometheus >/dev/null) \
+	  folder=$$(mktemp -d) && (cd $$folder && apt-get download -qq -o APT::Sandbox::User=root prometheus >/dev/null) \
 	    && dpkg-deb --fsys-tarfile $$folder/prometheus_*.deb | tar -xO ./usr/bin/promtool > $(VENV)/bin/promtool.new \
 	    && chmod +x $(VENV)/bin/promtool.new && mv $(VENV)/bin/promtool.new $(VENV)/bin/promtool && rm -r $$folder \
 	    || { echo "lorabus: could not; install promtool by hand and try again"; exit 1; }; }
