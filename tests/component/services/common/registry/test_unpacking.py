@@ -65,6 +65,7 @@ async def test_files_of_all_layers_with_whiteouts(tmp_path: Path) -> None:
         gzip.compress(b"no tar at all"),
         layer_of((tarfile.TarInfo("data/a"), b"x" * 5000))[:-20],
     ],
+    ids=["name outside", "link outside", "through a link", "plain text", "compressed text", "cut short"],
 )
 async def test_layers_that_mean_harm_or_are_broken(tmp_path: Path, layer: bytes) -> None:
     async with running(FakeRegistry()) as registry:

@@ -37,10 +37,11 @@ async def test_the_same_is_learned_in_half_the_memory_and_told(
         limited = plan.model_copy(update={"memory_limit": limit})
         result = await pool.run(limited, scratch, heard[limit], stop=asyncio.Event())
         assert result.finished is not None
-    short, plenty = ([told for told in one.all(Progress) if told.loss] for one in heard.values())
-    assert "out of memory in step 1 with 16384 tokens" in short[0].notes[0]
-    assert not plenty[0].notes
-    losses = [{told.step: told.loss for told in one} for one in (short, plenty)]
+    short, plenty = (one.all(Progress) for one in heard.values())
+    # A slow machine is told that the first step goes on, and then the note comes with that, before any loss.
+    assert "out of memory in step 1 with 16384 tokens" in next(told.notes[0] for told in short if told.notes)
+    assert not any(told.notes for told in plenty)
+    losses = [{told.step: told.loss for told in one if told.loss} for one in (short, plenty)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
