@@ -1,12 +1,14 @@
 """How fast lorabus trains, beside KAITO's flow and plain TRL: same model, rows, number format, threads, in one run.
 
-    python -m bench.training [--rows 120] [--rounds 2] [--threads 2] [--only NAME ...]
+    python -m bench.training [--rows 120] [--rounds 2] [--threads 2] [--only NAME ...] [--avx2]
 
 The model is a Llama of 7.3 million random weights, the rows are docstrings of the standard library, rank 8 on all
 seven projections. Every contestant is a process of its own, forked from one that has imported the libraries, and sees
 every row once; kaito-bf16, the slow one, sees a sixth of them, for a speed needs no more. Rounds are interleaved.
 Useful tokens are tokens of rows, padding not counted. Seconds run from the first step's begin to the last one's end;
-processor seconds tell the same where other programs want the cores too. About five minutes.
+processor seconds tell the same where other programs want the cores too. About five minutes. With --avx2 PyTorch,
+oneDNN and MKL use no instruction that processors before AVX-512 lack, for all contestants alike: so do most CPUs,
+which have no units for bfloat16.
 
 - kaito: what KAITO's tuning script does, in our words: TRL's SFTTrainer on one padded row a step, activations
   recomputed, loss on every token, float32. kaito-bf16 is the same in bfloat16, KAITO's default.
@@ -43,12 +45,14 @@ from services.trainer.planning.packing import pack
 
 CONTESTANTS = (*TRL, *OURS)
 PEERS = "bench.training_contestants"
+AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 TINY = Path(__file__).parents[1] / "examples" / "tiny"
 
 
 def main() -> int:
     options = _options()
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
+    os.environ.update(AVX2 if options.avx2 else {})
     with tempfile.TemporaryDirectory(prefix="lorabus-bench-") as name:
         found = asyncio.run(_rounds(options, Path(name)))
     _table(found)
@@ -144,6 +148,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS)
+    parser.add_argument("--avx2", action="store_true", help="as on a CPU without AVX-512")
     return parser.parse_args()
 
 
