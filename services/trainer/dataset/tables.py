@@ -42,14 +42,34 @@ def _rows(batches: Iterator[pa.RecordBatch]) -> Iterator[Found]:
 
 
 def _values(batch: pa.RecordBatch) -> list[object]:
+    columns = [_cells(column) for column in batch.columns]
+    rows = [dict(zip(batch.schema.names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+    return [next((cell for cell in row.values() if isinstance(cell, Fault)), row) for row in rows]
+
+
+def _cells(column: pa.Array) -> list[object]:
+    """None also for what Python has no value for, such as a date in the year 30,000: nobody trains on it."""
     try:
-        return list(batch.to_pylist())
+        cells = column.to_pylist()
     except UnicodeDecodeError:
-        return [_value(batch.slice(number, 1)) for number in range(batch.num_rows)]
+        return [_cell(column.slice(number, 1)) for number in range(len(column))]
+    except (OverflowError, ValueError):
+        return [None] * len(column)
+    return [_present(cell) for cell in cells] if pa.types.is_nested(column.type) else cells
 
 
-def _value(batch: pa.RecordBatch) -> object:
+def _cell(column: pa.Array) -> object:
     try:
-        return batch.to_pylist()[0]
+        return _present(column.to_pylist()[0])
     except UnicodeDecodeError as error:
         return Fault(Code.BAD_ENCODING, f"byte {error.start + 1} of a text is not UTF-8")
+
+
+def _present(value: object) -> object:
+    """Without the fields that are null: a table gives every object the fields of all, so null is what was not there.
+
+    A call of a tool with arguments that others have would teach the model to write them as null.
+    """
+    if isinstance(value, dict):
+        return {name: _present(part) for name, part in value.items() if part is not None}
+    return [_present(part) for part in value] if isinstance(value, list) else value
