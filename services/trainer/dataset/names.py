@@ -7,6 +7,8 @@ from urllib.parse import unquote
 MAX_NAME = 120
 DATA_EXTENSIONS = ("csv", "tsv", "json", "jsonl", "ndjson", "parquet", "arrow", "feather", "tar", "webdataset")
 COMPRESSED = ("gz", "zst")
+# What the `datasets` library writes beside the rows.
+_DESCRIPTIONS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
 _BY_TYPE = {
     "application/json": "json",
     "application/jsonl": "jsonl",
@@ -21,8 +23,8 @@ _BY_TYPE = {
 
 
 def is_data_file(name: str) -> bool:
-    """True when the extension is one of a data format, also in a compressed form."""
-    return data_extension(name) is not None
+    """True when the extension is one of a data format, also in a compressed form, and the name not one of a note."""
+    return data_extension(name) is not None and name.rpartition("/")[2] not in _DESCRIPTIONS
 
 
 def data_extension(name: str) -> str | None:

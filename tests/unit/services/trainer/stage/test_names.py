@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.trainer.dataset.names import MAX_NAME, data_extension, name_of
+from services.trainer.dataset.names import MAX_NAME, data_extension, is_data_file, name_of
 from services.trainer.stage.files import distinct
 
 
@@ -64,3 +64,16 @@ def test_names_are_kept_apart_whatever_their_case(names: list[str]) -> None:
     result = distinct(names)
     assert len({name.casefold() for name in result}) == len(names)
     assert [name for name, before in zip(result, names, strict=True) if name == before] or not names
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("saved/data-00000-of-00001.arrow", True),
+        ("saved/state.json", False),
+        ("dataset_dict.json", False),
+        ("a.md", False),
+    ],
+)
+def test_what_describes_a_dataset_is_no_data(name: str, expected: bool) -> None:
+    assert is_data_file(name) is expected
