@@ -79,6 +79,7 @@ class _Tail:
 
 
 def _columns(extension: str, content: bytes | None) -> dict[str, object]:
+    """Pictures and the like stay bytes, for nobody may want them."""
     if content is None:
         raise OverflowError
     if extension == "json":
@@ -88,4 +89,7 @@ def _columns(extension: str, content: bytes | None) -> dict[str, object]:
         raise ValueError("expected an object")
     if extension in ("txt", "text"):
         return {"text": content.decode()}
-    return {extension: content.decode()} if extension else {}
+    try:
+        return {extension: content.decode()} if extension else {}
+    except UnicodeDecodeError:
+        return {extension: content}
