@@ -5,6 +5,7 @@ A row that cannot be read comes as a `Fault`, and reading goes on behind it.
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from typing import IO
 
@@ -38,7 +39,7 @@ def read_csv(file: IO[bytes], *, delimiter: str | None) -> Iterator[Found]:
     mark = delimiter or max(",;\t|", key=header.count)
     reader = csv.reader(_chain(header, lines), delimiter=mark)
     try:
-        columns = next(reader, [])
+        columns = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
         yield 1, Fault(Code.BROKEN_ROW, f"the header is no CSV: {error}")
         return
@@ -78,10 +79,18 @@ def _parsed(raw: bytes) -> object:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         try:
-            raw.decode()
+            return _with_nan(raw.decode())
         except UnicodeDecodeError as broken:
             return Fault(Code.BAD_ENCODING, f"byte {broken.start + 1} is not UTF-8; save the file as UTF-8")
-        return Fault(Code.NOT_JSON, f"no JSON: {error.msg} at column {error.colno}")
+        except (ValueError, TypeError, RecursionError):
+            return Fault(Code.NOT_JSON, f"no JSON: {error.msg} at column {error.colno}")
+
+
+def _with_nan(text: str) -> object:
+    """What Python's own json writes for a number that is none, is null; raises ValueError for what is no JSON."""
+    if "NaN" not in text and "Infinity" not in text:
+        raise ValueError
+    return orjson.loads(orjson.dumps(json.loads(text, parse_constant=lambda _: None)))
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
