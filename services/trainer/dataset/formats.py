@@ -12,7 +12,9 @@ import orjson
 from schemas.failures import Reason
 from services.common.errors import UserError
 from services.trainer.dataset.decode import DecodeError, Decoder, Gzip, Zstd
+from services.trainer.dataset.json_array import holds_rows
 from services.trainer.dataset.names import data_extension
+from services.trainer.dataset.shapes import WELL_KNOWN
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -98,8 +100,9 @@ def find_format(name: str, path: Path, extension: str | None) -> Format:
     head = _head(name, path)
     chosen = extension.lower().lstrip(".") if extension else data_extension(name)
     by_name = _BY_NAME.get(chosen) if chosen else None
+    _refuse_stand_ins(name, head)
     found = by_name if by_name and extension else _by_magic(head) or by_name or _by_looking(name, head)
-    return _json_kind(head) if found in (Format.JSON, Format.JSONL) else found
+    return _json_kind(head, found) if found in (Format.JSON, Format.JSONL) else found
 
 
 def _head(name: str, path: Path) -> bytes:
@@ -119,10 +122,18 @@ def _by_magic(head: bytes) -> Format | None:
     return Format.WEBDATASET if head[257:262] == b"ustar" else None
 
 
-def _by_looking(name: str, head: bytes) -> Format:
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if re.match(rb"<(?:!doctype|html|\?xml)", text, re.IGNORECASE):
+def _refuse_stand_ins(name: str, head: bytes) -> None:
+    """What is often downloaded, or cloned, in a file's place, and under its name."""
+    if re.match(rb"<(?:!doctype|html|\?xml)", _text(head), re.IGNORECASE):
         raise _unreadable(name, "it is a web page; give the URL of the file itself, not of the page that shows it")
+    if head.startswith(b"version https://git-lfs"):
+        raise _unreadable(
+            name, "it is Git LFS's note of the file; run `git lfs pull`, or give the URL of the file itself"
+        )
+
+
+def _by_looking(name: str, head: bytes) -> Format:
+    text = _text(head)
     if text[:1] in (b"{", b"["):
         return Format.JSONL
     first = text.partition(b"\n")[0]
@@ -134,15 +145,29 @@ def _by_looking(name: str, head: bytes) -> Format:
     )
 
 
-def _json_kind(head: bytes) -> Format:
-    """An array, or one object over many lines, is JSON; objects line by line are JSON lines, whatever the name says."""
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+def _json_kind(head: bytes, named: Format) -> Format:
+    """An array, or objects over many lines, is JSON; objects line by line are JSON lines, whatever the name says."""
+    text = _text(head)
     first, _, rest = text.partition(b"\n")
-    if text.startswith(b"["):
+    if text.startswith(b"[") or first.strip() == b"{":
         return Format.JSON
-    if not text.startswith(b"{") or not rest or _is_json(first) or re.search(rb"^\{", rest, re.MULTILINE):
+    if text.startswith(b"{") and not rest.strip():
+        return Format.JSON if named is Format.JSON and _is_container(first) else Format.JSONL
+    if not text.startswith(b"{") or _is_json(first) or re.search(rb"^\{", rest, re.MULTILINE):
         return Format.JSONL
     return Format.JSON
+
+
+def _is_container(line: bytes) -> bool:
+    """Whether an object is a dataset: rows, too, can hold arrays of objects beside what is trained on."""
+    try:
+        return WELL_KNOWN.isdisjoint(orjson.loads(line)) and holds_rows(line)
+    except orjson.JSONDecodeError:  # Its end is not there.
+        return holds_rows(line)
+
+
+def _text(head: bytes) -> bytes:
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip()
 
 
 def _is_json(line: bytes) -> bool:

@@ -2,7 +2,9 @@
 
 import codecs
 import json
+import re
 from collections.abc import Iterator
+from io import BytesIO
 from typing import IO
 
 import orjson
@@ -11,18 +13,42 @@ from services.trainer.dataset.lines import MAX_ROW_BYTES, TOO_LARGE, Found
 from services.trainer.dataset.problems import Code, Fault
 
 _PIECE = 4 * 1024 * 1024
+_BLANKS = " \t\r\n"
+_OPENING = re.compile(r"\[\s*")
+_TOOLS = ("tools", "functions")
 
 
 def read_json(file: IO[bytes]) -> Iterator[Found]:
-    """An array of rows, or an object with one array of rows in it; never more than a few rows in memory."""
+    """An array of rows, an object with one array of rows in it, or objects one behind the other, over many lines each.
+
+    Never more than a few rows in memory.
+    """
     text = _Text(file)
-    text.skip(" \t\r\n")
-    if text.peek() == "{" and not _enter_array(text):
-        yield text.line, Fault(Code.NOT_AN_OBJECT, "expected an array of rows, or an object that holds one")
-        return
+    text.skip(_BLANKS)
+    while text.peek() == "{":
+        line = text.line
+        row = _object(text)
+        if row is None:
+            break
+        yield line, row
+        if isinstance(row, Fault):
+            return
+        text.skip(_BLANKS)
+    if text.peek():
+        yield from _array(text)
+
+
+def holds_rows(start: bytes) -> bool:
+    """Whether a file that starts so is an object with an array of rows in it, and no row itself."""
+    text = _Text(BytesIO(start))
+    text.skip(_BLANKS)
+    return text.peek() == "{" and _object(text) is None
+
+
+def _array(text: "_Text") -> Iterator[Found]:
     text.take("[")
     while True:
-        text.skip(" \t\r\n,")
+        text.skip(f"{_BLANKS},")
         if text.peek() in ("]", ""):
             if not text.peek():
                 yield text.line, Fault(Code.NOT_JSON, "the array is not closed: the file ends too early")
@@ -70,6 +96,19 @@ class _Text:
         self._advance(self._at + 1)
         return True
 
+    def first(self) -> object:
+        """The first value of the array that comes next, None when there is none; nothing is taken."""
+        while opening := _OPENING.match(self._buffer, self._at):
+            try:
+                return self._decoder.raw_decode(self._buffer, opening.end())[0]
+            except RecursionError:
+                return None
+            except json.JSONDecodeError:
+                closed = self._buffer[opening.end() : opening.end() + 1] == "]"
+                if closed or len(self._buffer) - self._at > MAX_ROW_BYTES or not self._more():
+                    return None
+        return None
+
     def value(self) -> object:
         """The next value, or why there is none."""
         while True:
@@ -112,17 +151,26 @@ def _pieces(file: IO[bytes]) -> Iterator[str]:
         first = following
 
 
-def _enter_array(text: _Text) -> bool:
-    """Go to the first array among an object's values."""
+def _object(text: _Text) -> object:
+    """The next object, a row; None when one of its values is an array of rows, at which the text then stands."""
     text.take("{")
+    row: dict[str, object] = {}
     while True:
-        text.skip(" \t\r\n,")
+        text.skip(f"{_BLANKS},")
+        if text.take("}"):
+            return _whole(row)
         key = text.value()
-        text.skip(" \t\r\n")
+        text.skip(_BLANKS)
         if not isinstance(key, str) or not text.take(":"):
-            return False
-        text.skip(" \t\r\n")
-        if text.peek() == "[":
-            return True
-        if isinstance(text.value(), Fault):
-            return False
+            return key if isinstance(key, Fault) else Fault(Code.NOT_JSON, "no JSON: expected a name and a colon")
+        text.skip(_BLANKS)
+        if key not in _TOOLS and _is_row(text.first()):
+            return None
+        value = row[key] = text.value()
+        if isinstance(value, Fault):
+            return value
+
+
+def _is_row(value: object) -> bool:
+    """An object that is no message: those stand in an array, too, but of one row."""
+    return isinstance(value, dict) and "role" not in value and "from" not in value

@@ -9,6 +9,8 @@ from schemas.failures import Reason
 from schemas.problems import did_you_mean
 from services.common.errors import UserError
 
+WELL_KNOWN = frozenset({"messages", "conversations", "prompt", "completion", "instruction", "output", "text"})
+
 
 class Shape(StrEnum):
     """The kinds of rows that can be trained on, by the names that people know them by."""

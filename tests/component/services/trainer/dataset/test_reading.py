@@ -95,6 +95,8 @@ FORMATS: dict[str, Callable[[list[dict[str, str]]], bytes]] = {
     "array.json": lambda rows: json.dumps(rows).encode(),
     "pretty.json": lambda rows: json.dumps(rows, indent=2).encode(),
     "object.json": lambda rows: json.dumps({"version": 1, "data": rows}, indent=1).encode(),
+    "oneline.json": lambda rows: json.dumps({"version": 1, "tags": ["x"], "data": rows}).encode(),
+    "one-by-one.jsonl": lambda rows: "\n".join(json.dumps(row, indent=2) for row in rows).encode(),
     "a.csv": csv_text,
     "semicolon.csv": lambda rows: csv_text(rows, ";"),
     "a.tsv": lambda rows: csv_text(rows, "\t"),
@@ -115,7 +117,7 @@ def test_every_format_gives_the_same_rows(write: Write, name: str) -> None:
     assert [row for _, row in read(write(name, FORMATS[name](ROWS)))] == ROWS
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if name != "a.tsv"])
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("a.tsv", "oneline.json")])
 def test_the_format_is_seen_without_a_name(write: Write, name: str) -> None:
     assert [row for _, row in read(write("nameless", FORMATS[name](ROWS)))] == ROWS
 
@@ -140,6 +142,36 @@ def test_lines_are_those_of_the_file(write: Write) -> None:
 def test_lines_of_a_pretty_array(write: Write) -> None:
     found = read(write("a.json", b'[\n {\n "text": "1"\n },\n\n {"text": "2"}\n]'))
     assert [line for line, _ in found] == [2, 6]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_one_conversation_is_a_row_and_no_array_of_rows(write: Write, indent: int | None) -> None:
+    row = {"tools": [{"type": "function"}], "messages": [{"role": "user", "content": "a"}]}
+    assert read(write("a.json", json.dumps(row, indent=indent).encode())) == [(1, row)]
+    noted = {"notes": [{"by": "x"}], "prompt": "a", "completion": "b"}
+    assert read(write("noted.json", json.dumps(noted).encode())) == [(1, noted)]
+
+
+def test_a_number_that_is_none_spoils_no_row(write: Write) -> None:
+    found = read(write("a.jsonl", b'{"text": "1", "score": NaN}\n{"text": NaN\n'))
+    assert found[0] == (1, {"text": "1", "score": None})
+    assert codes(found) == [(2, Code.NOT_JSON)]
+
+
+def test_blanks_around_the_columns_of_a_header_do_not_count(write: Write) -> None:
+    assert read(write("a.csv", b"prompt, completion\nhi,you\n")) == [(2, {"prompt": "hi", "completion": "you"})]
+
+
+def test_a_table_gives_each_object_its_own_fields_only(write: Write) -> None:
+    calls = [{"name": "a", "arguments": {"city": "Oslo"}}, {"name": "b", "arguments": {"zone": "CET"}}]
+    rows = [{"text": None, "calls": [call]} for call in calls]
+    assert [row for _, row in read(write("a.parquet", parquet(rows)))] == rows  # type: ignore[arg-type]
+
+
+def test_a_date_that_python_has_not_spoils_no_row(write: Write) -> None:
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"text": ["a"], "day": pa.array([10**14], pa.timestamp("s"))}), sink)
+    assert read(write("a.parquet", sink.getvalue())) == [(1, {"text": "a", "day": None})]
 
 
 def test_lines_of_csv_with_breaks_in_cells(write: Write) -> None:
@@ -181,6 +213,11 @@ def test_members_of_a_shard_are_one_row_by_their_stem(write: Write) -> None:
     assert found[3] == (4, {"text": "end"})
 
 
+def test_a_picture_in_a_shard_spoils_no_row(write: Write) -> None:
+    data = archive({"0.jpg": b"\xff\xd8", "0.json": b'{"text": "a"}'})
+    assert read(write("a.tar", data)) == [(1, {"jpg": b"\xff\xd8", "text": "a"})]
+
+
 def test_links_and_devices_in_a_shard_are_no_rows(write: Write) -> None:
     sink = io.BytesIO()
     with tarfile.open(fileobj=sink, mode="w") as tar:
@@ -213,6 +250,19 @@ def test_what_is_no_data_is_refused(write: Write, data: bytes, why: str) -> None
     with pytest.raises(UserError, match=why) as caught:
         read(write("download", data))
     assert caught.value.reason is Reason.DATASET_UNREADABLE
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"<html>sign in</html>", "web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_what_lies_in_the_place_of_a_file_is_said(write: Write, name: str, data: bytes, why: str) -> None:
+    with pytest.raises(UserError, match=why):
+        read(write(name, data))
 
 
 def test_an_unknown_named_format_lists_those_that_are_known(write: Write) -> None:
