@@ -10,20 +10,21 @@ second; from the call of `send` to the answer in this process's hands. Every req
 import argparse
 import asyncio
 import json
+import math
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from deploy.native.stack import KAFKA, Supervisor
 from schemas.envelope import Envelope, encode
@@ -47,7 +48,7 @@ WORKSPACE: dict[str, Any] = {
     },
 }
 CONFIG = "training_config:\n  LoraConfig:\n    r: 16\n    lora_alpha: 32\n  TrainingArguments:\n    max_steps: 10\n"
-Record = tuple[str, bytes, list[tuple[str, bytes]]]
+Record = tuple[str, bytes, list[tuple[str, str | bytes | None]]]
 
 
 class Peer:
@@ -63,7 +64,7 @@ def tuning_request(request_id: str) -> Record:
         "configMaps": {"bench": {"training_config.yaml": CONFIG}},
     }
     value, headers = encode(Envelope(type=full_type("tuning.request"), source="bench", id=request_id, data=data))
-    return REQUESTS.name, value or b"", headers
+    return REQUESTS.name, value or b"", list(headers)
 
 
 def echo_request(request_id: str) -> Record:
@@ -72,68 +73,65 @@ def echo_request(request_id: str) -> Record:
 
 
 class Driver:
-    """Sends requests and notes when each was answered first."""
+    """Sends requests and notes when each was answered first. librdkafka's threads do most of it, so that the two cores
+    are left to those who are measured."""
 
-    def __init__(self, producer: AIOKafkaProducer, consumer: AIOKafkaConsumer, peer: Peer) -> None:
-        self._producer, self._consumer, self._peer = producer, consumer, peer
+    def __init__(self, kafka: str, peer: Peer) -> None:
+        self._peer = peer
+        self._producer = Producer({"bootstrap.servers": kafka, "acks": "all", "linger.ms": 0})
+        self._consumer = Consumer({"bootstrap.servers": kafka, "group.id": "bench", "enable.auto.commit": False})
         self.sent: dict[str, float] = {}
         self.answered: dict[str, float] = {}
 
-    async def send(self, request_id: str, record: Record) -> None:
+    def __enter__(self) -> Self:
+        topic = self._peer.answers
+        places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        for place in places:
+            _, place.offset = self._consumer.get_watermark_offsets(place, timeout=PATIENCE)
+        self._consumer.assign(places)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._producer.flush(PATIENCE)
+        self._consumer.close()
+
+    def send(self, request_id: str, record: Record) -> None:
         topic, value, headers = record
         self.sent[request_id] = time.perf_counter()
-        await self._producer.send(topic, value=value, headers=headers)
+        self._producer.produce(topic, value=value, headers=headers)
 
-    async def listen(self, wanted: int) -> None:
-        while len(self.answered) < wanted:
-            batches = await self._consumer.getmany(timeout_ms=1000)
-            now = time.perf_counter()
-            for records in batches.values():
-                for record in records:
-                    headers = dict(record.headers)
-                    if self._peer.answered in (b"", headers.get("ce_type")):
-                        answer_to = headers.get("ce_requestid") or headers.get("ce_id") or b""
-                        self.answered.setdefault(answer_to.decode(), now)
+    def listen(self, until: float, wanted: int) -> None:
+        """Take answers until that time or until there are so many."""
+        while len(self.answered) < wanted and (left := until - time.perf_counter()) > 0:
+            for record in self._consumer.consume(500, timeout=min(left, 0.001)):
+                headers = {name: text if isinstance(text, bytes) else b"" for name, text in list(record.headers() or ())}
+                if self._peer.answered in (b"", headers.get("ce_type")):
+                    answer_to = headers.get("ce_requestid") or headers.get("ce_id") or b""
+                    self.answered.setdefault(answer_to.decode(), time.perf_counter())
 
 
-@asynccontextmanager
-async def driver(kafka: str, peer: Peer) -> AsyncIterator[Driver]:
-    producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", enable_idempotence=True)
-    consumer = AIOKafkaConsumer(peer.answers, bootstrap_servers=kafka, fetch_max_wait_ms=100)
-    await producer.start()
-    await consumer.start()
-    try:
-        await consumer.seek_to_end()
-        for partition in consumer.assignment():
-            await consumer.position(partition)
-        yield Driver(producer, consumer, peer)
-    finally:
-        await consumer.stop()
-        await producer.stop()
-
-
-async def throughput(kafka: str, peer: Peer, requests: int, tag: str) -> float:
+def drive(kafka: str, peer: Peer, requests: int, tag: str, rate: float = math.inf) -> Driver:
+    """All at once, or so many a second; ends with the last answer."""
     records = {name: peer.make(name) for name in (f"{tag}{number}" for number in range(requests))}
-    async with driver(kafka, peer) as run:
-        listening = asyncio.create_task(run.listen(requests))
-        started = time.perf_counter()
-        for name, record in records.items():
-            await run.send(name, record)
-        await asyncio.wait_for(listening, PATIENCE)
-    return requests / (max(run.answered.values()) - started)
-
-
-async def latency(kafka: str, peer: Peer, seconds: float, tag: str) -> list[float]:
-    requests = int(seconds * RATE)
-    records = {name: peer.make(name) for name in (f"{tag}{number}" for number in range(requests))}
-    async with driver(kafka, peer) as run:
-        listening = asyncio.create_task(run.listen(requests))
+    with Driver(kafka, peer) as run:
         started = time.perf_counter()
         for number, (name, record) in enumerate(records.items()):
-            await asyncio.sleep(max(0.0, started + number / RATE - time.perf_counter()))
-            await run.send(name, record)
-        await asyncio.wait_for(listening, PATIENCE)
-    return sorted((run.answered[name] - run.sent[name]) * 1000 for name in records)
+            run.listen(started + number / rate, requests)
+            run.send(name, record)
+        run.listen(time.perf_counter() + PATIENCE, requests)
+    if len(run.answered) < requests:
+        raise TimeoutError
+    return run
+
+
+def throughput(kafka: str, peer: Peer, requests: int, tag: str) -> float:
+    run = drive(kafka, peer, requests, tag)
+    return requests / (max(run.answered.values()) - min(run.sent.values()))
+
+
+def latency(kafka: str, peer: Peer, seconds: float, tag: str) -> list[float]:
+    run = drive(kafka, peer, int(seconds * RATE), tag, RATE)
+    return sorted((answered - run.sent[name]) * 1000 for name, answered in run.answered.items())
 
 
 @contextmanager
@@ -157,12 +155,12 @@ async def make_topics(kafka: str) -> None:
         await admin.close()
 
 
-async def measure(kafka: str, peer: Peer, requests: int, seconds: float, running: psutil.Process) -> dict[str, float]:
-    await throughput(kafka, peer, 200, f"warm-{peer.name}-")
+def measure(kafka: str, peer: Peer, requests: int, seconds: float, running: psutil.Process) -> dict[str, float]:
+    throughput(kafka, peer, 200, f"warm-{peer.name}-")
     before = sum(running.cpu_times()[:2])
-    rate = await throughput(kafka, peer, requests, f"many-{peer.name}-")
+    rate = throughput(kafka, peer, requests, f"many-{peer.name}-")
     cpu = (sum(running.cpu_times()[:2]) - before) / requests * 1000
-    times = await latency(kafka, peer, seconds, f"slow-{peer.name}-")
+    times = latency(kafka, peer, seconds, f"slow-{peer.name}-")
     return {"rate": rate, "cpu_ms": cpu, "p50": statistics.median(times), "p99": times[int(len(times) * 0.99)]}
 
 
@@ -197,7 +195,7 @@ def compare(kafka: str, home: Path, requests: int, seconds: float) -> dict[str, 
         log = home / f"{peer.name}.log"
         with process(arguments, environment, log) as running:
             try:
-                found[peer.name] = asyncio.run(measure(kafka, peer, requests, seconds, psutil.Process(running.pid)))
+                found[peer.name] = measure(kafka, peer, requests, seconds, psutil.Process(running.pid))
             except TimeoutError:
                 sys.exit(f"{peer.name} does not answer; it says:\n{log.read_text()[-2000:]}")
     return found

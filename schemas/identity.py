@@ -4,9 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-import orjson
+from typing import TYPE_CHECKING, Any
 
 from schemas.field_tables import config_fields
 
@@ -26,16 +24,15 @@ def canonical(spec: "ResolvedSpec") -> bytes:
     Left out is what cannot change the result: who set a value, the resources asked for, and values of the
     configuration that are its defaults, so that a release with one more field gives the same ids.
     """
-    plain = orjson.loads(spec.model_dump_json())
-    del plain["fixed"], plain["config"]["given"]
-    for name, section in plain["config"].items():
-        defaults = config_fields()[name]
-        plain["config"][name] = {
-            field: value
-            for field, value in section.items()
-            if field not in defaults or value != defaults[field]["default"]
-        }
-    return canonical_json(plain)
+    sections = {name: _set(name, section) for name, section in spec.plain["config"].items() if name != "given"}
+    return canonical_json({name: part for name, part in spec.plain.items() if name != "fixed"} | {"config": sections})
+
+
+def _set(section: str, values: Any) -> dict[str, object]:
+    defaults = config_fields()[section]
+    return {
+        field: value for field, value in values.items() if field not in defaults or value != defaults[field]["default"]
+    }
 
 
 def canonical_json(value: object) -> bytes:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -29,11 +29,11 @@ class Preset:
     revision: str
     context_length: int | None
     target_modules: tuple[str, ...]
-    fused: Mapping[str, str]
+    fused: Mapping[str, str] = field(hash=False)
     chat_template: str | None
     methods: tuple[str, ...]
     parameters: int | None
-    memory_gib: Mapping[str, int]
+    memory_gib: Mapping[str, int] = field(hash=False)
     aliases: tuple[str, ...] = ()
     tunable: bool = True
 

@@ -1,8 +1,10 @@
 """A Workspace once it is accepted: everything a later service needs, with nothing left to guess."""
 
 from collections.abc import Mapping
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal, Self
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
@@ -75,6 +77,18 @@ class ResolvedSpec(SpecPart):
     config: TrainingConfig = Field(default_factory=TrainingConfig)
     output_dir: str
     fixed: Fixed = Field(default_factory=Fixed)
+
+    @cached_property
+    def plain(self) -> dict[str, Any]:
+        """What its JSON says; not to be changed. By way of the text, which is four times as fast as `model_dump`."""
+        plain: dict[str, Any] = orjson.loads(self.model_dump_json())
+        return plain
+
+    def __copy__(self) -> Self:
+        """A copy may get other values."""
+        copied = super().__copy__()
+        copied.__dict__.pop("plain", None)
+        return copied
 
     @property
     def spec_digest(self) -> str:

@@ -33,21 +33,21 @@ class ConfigFindings:
         self.findings.refuse(path, f"{_PREFIX}{message} in ConfigMap {shown(self.name)!r}")
 
 
-def read_config_map(name: str, namespace: str, around: Surroundings, findings: Findings) -> Sections | None:
-    """Its sections as they are written, each a map; None when there are none to be had."""
+def find_config_map(name: str, namespace: str, around: Surroundings, findings: Findings) -> str | None:
+    """The text of its `training_config.yaml`; None for KAITO's own templates, and for what is then in `findings`."""
     found = _find(name, namespace, around, findings)
     if found is None:
-        return TEMPLATES.get(name)
+        return None
     say = ConfigFindings(name, findings)
     if not isinstance(found, Mapping):
         say.refuse("", f"expected a map of texts, not {kind(found)}")
         return None
     text = found.get(KEY)
-    if not isinstance(text, str):
-        what = "missing field(s): training_config.yaml: it does not contain 'training_config.yaml' as text"
-        say.refuse("", f"{what}; its keys are {shown(', '.join(map(str, found))) or 'none'}")
-        return None
-    return _sections(text, say)
+    if isinstance(text, str):
+        return text
+    what = "missing field(s): training_config.yaml: it does not contain 'training_config.yaml' as text"
+    say.refuse("", f"{what}; its keys are {shown(', '.join(map(str, found))) or 'none'}")
+    return None
 
 
 def _find(name: str, namespace: str, around: Surroundings, findings: Findings) -> object:
@@ -67,7 +67,8 @@ def _find(name: str, namespace: str, around: Surroundings, findings: Findings) -
     return None
 
 
-def _sections(text: str, say: ConfigFindings) -> Sections | None:
+def read_sections(text: str, say: ConfigFindings) -> Sections | None:
+    """As they are written, each a map; None when that is not what the text holds."""
     top = _only_document(text, say)
     if top is None:
         return None

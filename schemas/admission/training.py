@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from posixpath import normpath
 from typing import Any
 
-from schemas.admission.config_map import PATH, ConfigFindings, Sections, read_config_map
+from schemas.admission.config_map import PATH, ConfigFindings, Sections, find_config_map, read_sections
 from schemas.admission.fields_together import check_together
 from schemas.admission.meanings import read_chat_template, read_dataset_extension, read_dataset_path
 from schemas.admission.modules import resolve_modules
@@ -14,10 +15,11 @@ from schemas.admission.surroundings import Surroundings
 from schemas.admission.templates import TEMPLATES, template_name
 from schemas.field_tables import SECTIONS
 from schemas.presets import Preset
-from schemas.problems import Findings, shown
+from schemas.problems import Findings, Problem, shown
 
 _ROOT = "/mnt"
 _LOCATION = "training_config"
+_KEPT_LENGTH = 64 * 1024
 _GO_TYPES = {str: "string", int: "int", float: "float64", list: "[]interface {}", dict: "map[interface {}]interface {}"}
 
 
@@ -26,7 +28,6 @@ class Asked:
     """What `tuning` says beside its config; method and preset are None when they are wrong."""
 
     config: str
-    namespace: str
     method: str | None
     preset: Preset | None
 
@@ -38,22 +39,50 @@ class Training:
     sections: dict[str, Values]
     given: dict[str, tuple[str, ...]]
 
+    def copy(self) -> "Training":
+        return Training({name: dict(values) for name, values in self.sections.items()}, self.given)
 
-def read_training(asked: Asked, around: Surroundings, findings: Findings) -> Training | None:
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    training: Training | None
+    problems: tuple[Problem, ...]
+    warnings: tuple[str, ...]
+
+
+def read_training(asked: Asked, namespace: str, around: Surroundings, findings: Findings) -> Training | None:
     """None when something is wrong, which then stands in `findings`."""
-    name = asked.config or (template_name(asked.method) if asked.method else "")
-    if not name:
+    before = len(findings.problems)
+    text = find_config_map(asked.config, namespace, around, findings) if asked.config else None
+    if len(findings.problems) > before:
         return None
-    template = TEMPLATES.get(name)
-    sections = read_config_map(name, asked.namespace, around, findings) if asked.config else template
+    judged = _judge(asked, text) if len(text or "") <= _KEPT_LENGTH else _judge.__wrapped__(asked, text)
+    for problem in judged.problems:
+        findings.refuse(problem.path, problem.message)
+    for warning in judged.warnings:
+        findings.warn(warning)
+    return judged.training and judged.training.copy()
+
+
+@lru_cache(maxsize=64)
+def _judge(asked: Asked, text: str | None) -> _Judged:
+    """Kept, for many Workspaces come with few ConfigMaps, and this is half the work of admission."""
+    findings = Findings()
+    training = _read(asked, text, findings)
+    return _Judged(training, tuple(findings.problems), tuple(findings.warnings))
+
+
+def _read(asked: Asked, text: str | None, findings: Findings) -> Training | None:
+    name = asked.config or (template_name(asked.method) if asked.method else "")
+    say = ConfigFindings(name, findings)
+    sections = TEMPLATES.get(name) if text is None else read_sections(text, say)
     if sections is None:
         return None
-    say = ConfigFindings(name, findings)
     _check_method(sections.get("QuantizationConfig", {}), asked.method, say)
     made = _read_sections(_with_output_dir(sections, say), findings)
     given = {name: tuple(sorted(values)) for name, values in made.items() if values}
     _check_sections(made, asked.preset, findings)
-    if sections is template:
+    if text is None:
         return Training(made, {})
     if made.get("DataCollator", {}).get("mlm"):
         findings.warn("DataCollator.mlm: has no effect: a causal language model learns the next token, no masked ones")

@@ -22,8 +22,8 @@ def read_tuning(head: Head, around: Surroundings) -> Part | None:
         return None
     method = _read_method(tuning)
     preset = read_preset(tuning)
-    asked = Asked(tuning.text("config"), head.namespace, method, preset)
-    training = read_training(asked, around, tuning.findings)
+    asked = Asked(tuning.text("config"), method, preset)
+    training = read_training(asked, head.namespace, around, tuning.findings)
     source = read_input(tuning, around)
     output = read_output(tuning, around)
     if tuning.findings.problems or preset is None or training is None:

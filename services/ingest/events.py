@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-import orjson
-
 from schemas.envelope import Envelope
 from schemas.events import TYPE_OF, EventData
 from schemas.events.job import FieldProblem, JobAccepted, JobCancelled, JobCancelling, JobQueued, JobRejected
@@ -90,10 +88,15 @@ def row_envelope(row: JobRow) -> Envelope:
 
 
 def _plain(spec: ResolvedSpec) -> dict[str, object]:
-    """The spec without what only updates need; by way of its JSON, which is four times as fast as `model_dump`."""
-    plain: dict[str, object] = orjson.loads(spec.model_dump_json(exclude_none=True))
-    plain.pop("fixed", None)
-    return plain
+    """The spec without what only updates need and without what is not set; a configuration keeps its nulls."""
+    kept = {name: part for name, part in spec.plain.items() if name != "fixed"}
+    return {name: part if name == "config" else _without_nulls(part) for name, part in kept.items()}
+
+
+def _without_nulls(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_nulls(item) for name, item in value.items() if item is not None}
 
 
 def _head(job_id: str, sequence: int, traceparent: str) -> dict[str, object]:

@@ -55,6 +55,16 @@ def test_urls_keep_their_order_and_their_query(judge: Judge) -> None:
     assert spec.input.urls == ("https://b.example.com/x.jsonl?sig=A%2Fb&x=1", "http://a.example.com:8080/y")
 
 
+def test_a_pin_goes_along_and_makes_another_spec(judge: Judge) -> None:
+    pins = ["#sha256=" + "Ab" * 32, "#sha256:" + "0" * 64]
+    specs = [judge({"tuning.input": {"urls": [f"https://a.example.com/x{pin}"]}}).spec for pin in pins]
+    assert [spec.input.urls for spec in specs if spec] == [
+        ("https://a.example.com/x#sha256=" + "ab" * 32,),
+        ("https://a.example.com/x#sha256=" + "0" * 64,),
+    ]
+    assert len({spec.spec_digest for spec in specs if spec}) == 2
+
+
 def test_it_survives_json_with_what_was_given(rich: ResolvedSpec) -> None:
     back = ResolvedSpec.model_validate_json(rich.model_dump_json())
     assert back == rich
@@ -109,3 +119,28 @@ def test_a_config_made_by_hand_knows_what_was_given() -> None:
     assert config.given == {"TrainingArguments": ("learning_rate",)}
     back = TrainingConfig.model_validate_json(config.model_dump_json())
     assert back.training.model_fields_set == {"learning_rate"}
+
+
+@pytest.mark.parametrize(
+    ("config", "changes"),
+    [
+        ("{training_config: {ModelConfig: {revision: abc, device_map: cpu}}}", {"tuning.preset": {"name": "me/mine"}}),
+        ("{training_config: {ModelConfig: {revision: abc}, TrainingArguments: {max_length: 9999999}}}", {}),
+        ("{training_config: {TrainingArguments: {learning_rate: much, sed: 1}}}", {}),
+        ("{training_config: [", {}),
+    ],
+    ids=["own model", "warnings", "problems", "no YAML"],
+)
+def test_a_configuration_seen_before_is_judged_as_the_first_time(
+    judge: Judge, config: str, changes: dict[str, object]
+) -> None:
+    first, second = (judge(changes, training_config=config) for _ in range(2))
+    assert (second.problems, second.warnings, second.spec) == (first.problems, first.warnings, first.spec)
+    assert first.problems or first.warnings
+    elsewhere = judge({**changes, "metadata.namespace": "team"}, training_config=config)
+    assert [problem.path for problem in elsewhere.problems] == [problem.path for problem in first.problems]
+
+
+def test_a_copy_with_other_values_is_another_spec(rich: ResolvedSpec) -> None:
+    assert rich.plain["name"] == "tune-phi"
+    assert canonical(rich.model_copy(update={"name": "other"})) != canonical(rich)

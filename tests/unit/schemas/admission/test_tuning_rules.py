@@ -137,6 +137,7 @@ def test_inputs_that_are_taken(judge: Judge, source: dict[str, object], kind: st
         ({"image": "a.com/Bad"}, "tuning.input.image", ["must be lowercase"]),
         ({"image": 5}, "tuning.input.image", ["expected text"]),
         ({"urls": ["https://a.com/x", "/x"]}, "tuning.input.urls[1]", ["invalid data source URL"]),
+        ({"urls": ["https://a.com/x#sha256=12"]}, "tuning.input.urls[0]", ["#sha256=12 is no pin", "64 hex digits"]),
         ({"urls": [7]}, "tuning.input.urls[0]", ["expected text"]),
         ({"urls": "https://a.com/x"}, "tuning.input.urls", ["expected a list"]),
         ({"urls": ["http://localhost/x"]}, "tuning.input.urls[0]", ["must not target a local or metadata endpoint"]),
