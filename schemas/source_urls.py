@@ -46,6 +46,7 @@ _GLOBAL_V6 = IPv6Network("2000::/3")
 _REFUSED_V6 = tuple(IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<rest>[^#]*)(?:#.*)?")
+_PIN = re.compile(r"sha256[=:]([0-9a-fA-F]{64})")
 _PORT = re.compile(r"(?P<host>.*?)(?::(?P<port>[0-9]*))?")
 _HOST_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
@@ -77,6 +78,15 @@ def parse_source_url(text: str, *, allow: Collection[str] = ()) -> SourceUrl:
     if not is_allowed(url.host, url.port, allow):
         _refuse_host(url.host)
     return url
+
+
+def split_pin(text: str) -> tuple[str, str | None]:
+    """The URL without its fragment, and the digest (`sha256:<hex>`) that the fragment pins its bytes to."""
+    url, _, fragment = text.partition("#")
+    match = _PIN.fullmatch(fragment)
+    if fragment.lower().startswith("sha256") and match is None:
+        raise RefusedUrl(f"{INVALID}: #{fragment[:80]} is no pin; write #sha256= and 64 hex digits")
+    return url, f"sha256:{match[1].lower()}" if match else None
 
 
 def is_allowed(host: str, port: int, allow: Collection[str]) -> bool:

@@ -6,7 +6,7 @@ from schemas.admission.surroundings import Surroundings
 from schemas.admission.volumes import read_volume
 from schemas.problems import Findings, shown
 from schemas.references import InvalidReference, parse_reference
-from schemas.source_urls import RefusedUrl, parse_source_url
+from schemas.source_urls import RefusedUrl, parse_source_url, split_pin
 
 _FIELDS = {"name", "urls", "volumeSource", "image", "imagePullSecrets"}
 _MAX_URLS, _MAX_SECRETS = 1000, 100
@@ -56,11 +56,18 @@ def _urls(source: Reader, urls: tuple[str, ...], around: Surroundings) -> tuple[
     parsed = []
     for index, url in enumerate(urls):
         try:
-            parsed.append(str(parse_source_url(url, allow=around.source_allow)))
+            parsed.append(_url(url, around))
         except RefusedUrl as error:
             if not source.findings.full:
                 source.refuse(f"urls[{index}]", f"invalid value: {error}, got {shown(url)!r}")
     return tuple(parsed)
+
+
+def _url(text: str, around: Surroundings) -> str:
+    """As it is fetched, with the pin of its bytes behind it; any other fragment is cut."""
+    url, pin = split_pin(text)
+    fetched = str(parse_source_url(url, allow=around.source_allow))
+    return f"{fetched}#{pin.replace(':', '=')}" if pin else fetched
 
 
 def _pull_secrets(source: Reader, around: Surroundings) -> tuple[str, ...]:

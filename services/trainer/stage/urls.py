@@ -1,12 +1,12 @@
 """One file behind a URL into the store, unless it is there already."""
 
-import re
 from contextlib import AsyncExitStack
-from urllib.parse import urldefrag, urlsplit
+from urllib.parse import urlsplit
 
 from aiohttp import ClientSession
 
 from schemas.failures import Reason
+from schemas.source_urls import RefusedUrl, split_pin
 from services.common.errors import UserError
 from services.trainer.dataset.names import name_of
 from services.trainer.stage import faults
@@ -15,12 +15,13 @@ from services.trainer.stage.files import BlobRecord, SourceRecord
 from services.trainer.stage.http import Download, HttpSource
 from services.trainer.stage.transfer import Staged, Transfer, staged
 
-_PIN = re.compile(r"sha256[=:]([0-9a-fA-F]{64})")
-
 
 async def stage_url(session: ClientSession, text: str, number: int, transfer: Transfer) -> Staged:
     """`#sha256=<hex>` at the end of the URL pins its bytes; `number` counts from 1, for files without a name."""
-    url, pin = split_pin(text)
+    try:
+        url, pin = split_pin(text)
+    except RefusedUrl as error:
+        raise UserError(Reason.SOURCE_REFUSED, str(error)) from error
     fallback = f"source-{number}"
     if pin is not None and (blob := await find_blob(transfer.store, pin)):
         transfer.progress.expect(fallback, 0)
@@ -43,17 +44,6 @@ async def stage_url(session: ClientSession, text: str, number: int, transfer: Tr
     record = SourceRecord(name=name, digest=blob.digest, etag=download.etag, last_modified=download.last_modified)
     await transfer.remember(url, record)
     return staged(name, _as_pinned(blob, pin, url), reused=False)
-
-
-def split_pin(text: str) -> tuple[str, str | None]:
-    """The URL without its fragment, and the digest that the fragment pins."""
-    url, fragment = urldefrag(text)
-    match = _PIN.fullmatch(fragment)
-    if fragment.lower().startswith("sha256") and match is None:
-        raise UserError(
-            Reason.SOURCE_REFUSED, f"{faults.shown(url)}: #{fragment[:80]} is no pin; write #sha256= and 64 hex digits"
-        )
-    return url, f"sha256:{match[1].lower()}" if match else None
 
 
 def _name(url: str, download: Download, fallback: str) -> str:
