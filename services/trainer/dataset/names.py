@@ -52,6 +52,8 @@ def _from_disposition(value: str | None) -> str | None:
     if not value or len(value) > 4096:
         return None
     message = Message()
+    if re.search(r"filename\*\s*=", value):  # The library prefers the other one.
+        value = re.sub(r"""filename\s*=\s*("[^"]*"|[^;]*);?""", "", value)
     message["Content-Disposition"] = re.sub(r"[\r\n\0]", "", value)
     try:
         return message.get_filename()

@@ -17,6 +17,7 @@ from services.trainer.stage.files import distinct
         ("", None, None, "source-1"),
         ("/download", 'attachment; filename="rows.jsonl"', None, "rows.jsonl"),
         ("/x.csv", "attachment; filename*=UTF-8''z%C3%BC.jsonl", None, "zü.jsonl"),
+        ("/x.csv", "attachment; filename*=UTF-8''z%C3%BC.jsonl; filename=\"z.bin\"", None, "zü.jsonl"),
         ("/x", "attachment; filename=../../etc/passwd", None, "passwd"),
         ("/x", r'attachment; filename="C:\\temp\\a.csv"', None, "a.csv"),
         ("/..%2f..%2fetc%2fpasswd", None, None, "passwd"),
