@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from lorabus.faults import BadUsage
-from services.common.settings import Settings
+from services.common.settings import Settings, in_words
 
 
 class CallerSettings(Settings):
@@ -28,5 +28,4 @@ def read_settings() -> CallerSettings:
     try:
         return CallerSettings()
     except ValidationError as error:
-        problems = [f"LORABUS_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()]
-        raise BadUsage("; ".join(problems)) from error
+        raise BadUsage(in_words(error)) from error

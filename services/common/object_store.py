@@ -22,10 +22,10 @@ from pydantic import BaseModel
 from schemas.failures import Reason
 from services.common.errors import StartError, Unreachable, WorldError
 from services.common.native_threads import leave_python
-from services.common.settings import Settings
+from services.common.settings import Settings, text_of
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig
+    from obstore.store import ClientConfig, S3Config
 
 PART_BYTES = 16 * 1024 * 1024
 PARTS_AT_ONCE = 4
@@ -188,26 +188,34 @@ async def prove_create_if_absent(store: ObjectStore) -> None:
 
 
 def _bucket(bucket: str, prefix: str, settings: Settings) -> S3Store:
-    endpoint = settings.s3_endpoint
     options: ClientConfig = {
-        "allow_http": bool(endpoint and endpoint.startswith("http://")),
+        "allow_http": (settings.s3_endpoint or "").startswith("http://"),
         "timeout": "3600s",
         "read_timeout": "30s",
         "connect_timeout": "5s",
     }
     if settings.s3_ca_file is not None:
-        options["root_certificate"] = settings.s3_ca_file.read_text()
+        options["root_certificate"] = text_of(settings.s3_ca_file, "LORABUS_S3_CA_FILE")
+    # obstore takes no None: what is not set must not be named.
+    where: S3Config = {"endpoint": settings.s3_endpoint} if settings.s3_endpoint else {}
     return S3Store(
         bucket,
         prefix=prefix or None,
-        endpoint=endpoint,
+        config=where | _login(settings),
         region=settings.s3_region,
-        access_key_id=settings.s3_access_key,
-        secret_access_key=settings.s3_secret(),
         virtual_hosted_style_request=False,
         unsigned_payload=True,
         client_options=options,
     )
+
+
+def _login(settings: Settings) -> "S3Config":
+    if settings.s3_access_key is None:
+        return {"skip_signature": True}
+    secret = settings.s3_secret()
+    if secret is None:
+        raise StartError("LORABUS_S3_ACCESS_KEY needs LORABUS_S3_SECRET_KEY_FILE or LORABUS_S3_SECRET_KEY")
+    return {"access_key_id": settings.s3_access_key, "secret_access_key": secret}
 
 
 def _address(settings: Settings) -> str:

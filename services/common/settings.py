@@ -6,11 +6,17 @@ reads its standard `OTEL_*` variables).
 
 import os
 import socket
+import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from services.common.errors import StartError
+
+EXIT_USAGE = 2
 
 
 class Settings(BaseSettings):
@@ -68,6 +74,24 @@ class Settings(BaseSettings):
     log_format: Literal["json", "text"] = Field(default="json", description="How log lines on stderr look.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="From where on to log.")
 
+    @field_validator("kafka")
+    @classmethod
+    def _brokers(cls, value: str) -> str:
+        for part in value.split(","):
+            check_address(part.strip(), "127.0.0.1:9092", default_port=9092)
+        return value
+
+    @field_validator("http_addr", "health_addr")
+    @classmethod
+    def _one_address(cls, value: str) -> str:
+        check_address(value, "127.0.0.1:8080")
+        return value
+
+    @field_validator("kafka_security", mode="before")
+    @classmethod
+    def _as_kafka_spells_it(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
     @field_validator("host_paths", "source_allow", "insecure_registries", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -92,5 +116,42 @@ class Settings(BaseSettings):
     def s3_secret(self) -> str | None:
         """Read the S3 secret key from its file or variable; None for anonymous access."""
         if self.s3_secret_key_file is not None:
-            return self.s3_secret_key_file.read_text().strip()
+            return text_of(self.s3_secret_key_file, "LORABUS_S3_SECRET_KEY_FILE")
         return self.s3_secret_key.get_secret_value() if self.s3_secret_key else None
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def settings_of(kind: type[S]) -> S:
+    """Read a service's settings; values that cannot be used end the process with their names."""
+    try:
+        return kind()
+    except ValidationError as error:
+        print(f"cannot start: {in_words(error)}", file=sys.stderr)  # How logs look is a setting, too.
+        raise SystemExit(EXIT_USAGE) from error
+
+
+def check_address(value: str, example: str, default_port: int | None = None) -> None:
+    """Raise `ValueError` for anything but `host:port`; an IPv6 host stands in brackets."""
+    try:
+        parts = urlsplit(f"//{value}")
+        port = default_port if parts.port is None else parts.port
+    except ValueError:
+        port = None
+    if port is None or not parts.hostname or parts.netloc != value or "@" in value:
+        raise ValueError(f"must be host:port, such as {example}, not {value!r}")
+
+
+def text_of(file: Path, variable: str) -> str:
+    """Read a file that a variable names, without the blanks around its text."""
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise StartError(f"{variable} {file}: {error.strerror}") from error
+
+
+def in_words(error: ValidationError) -> str:
+    """Each value that cannot be used, by its variable."""
+    problems = ((item["loc"], item["msg"].removeprefix("Value error, ")) for item in error.errors())
+    return "; ".join(f"LORABUS_{str(loc[0]).upper()}: {message}" if loc else message for loc, message in problems)

@@ -22,6 +22,7 @@ from services.common.kafka.producer import Producer, open_producer
 from services.common.kafka.work import Work
 from services.common.lifetime import Lifetime, background, run_service
 from services.common.object_store import ObjectStore, open_store, prove_create_if_absent
+from services.common.settings import settings_of
 from services.ingest import config_maps, handlers, secrets
 from services.ingest.accept import Acceptance
 from services.ingest.cancel import Cancellation
@@ -53,7 +54,7 @@ LINGER_SECONDS = 0.025
 
 def main() -> int:
     """Run ingest until it is told to stop; gives the exit code."""
-    settings = IngestSettings()
+    settings = settings_of(IngestSettings)
     logs.configure(settings, "ingest")
     telemetry.configure("ingest")
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from pydantic import Field
 
-from services.common.errors import StartError
 from services.common.settings import Settings
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -55,10 +54,8 @@ class IngestSettings(Settings):
         return self.home / "ingest"
 
     def http_host_and_port(self) -> tuple[str, int]:
-        """Split `LORABUS_HTTP_ADDR`; a malformed one is a `StartError`."""
+        """Split `LORABUS_HTTP_ADDR`."""
         host, _, port = self.http_addr.rpartition(":")
-        if not host or not port.isdecimal() or int(port) > 65535:
-            raise StartError(f"LORABUS_HTTP_ADDR must be host:port, not {self.http_addr!r}")
         return host.strip("[]"), int(port)
 
 

@@ -20,6 +20,7 @@ from services.common.kafka.producer import open_producer
 from services.common.kafka.work import Work
 from services.common.lifetime import Lifetime, background, run_service
 from services.common.object_store import ObjectStore, open_store, prove_create_if_absent
+from services.common.settings import settings_of
 from services.publisher.handlers import adapters_handler
 from services.publisher.metrics import Metrics
 from services.publisher.packing import packing_of
@@ -33,7 +34,7 @@ GROUP = "lorabus-publisher"
 
 def main() -> int:
     """Run the publisher until it is told to stop; gives the exit code."""
-    settings = PublisherSettings()
+    settings = settings_of(PublisherSettings)
     logs.configure(settings, "publisher")
     telemetry.configure("publisher")
 

@@ -19,6 +19,7 @@ from services.common.kafka.dead_letters import DeadLetters
 from services.common.kafka.producer import open_producer
 from services.common.lifetime import Lifetime, background, run_service
 from services.common.object_store import ObjectStore, open_store, prove_create_if_absent
+from services.common.settings import settings_of
 from services.trainer.ahead import Ahead
 from services.trainer.bad_rows import once
 from services.trainer.children.pool import TrainerPool
@@ -35,7 +36,7 @@ log = structlog.get_logger()
 
 def main() -> int:
     """Run the trainer until it is told to stop; gives the exit code."""
-    settings = TrainerSettings()
+    settings = settings_of(TrainerSettings)
     logs.configure(settings, "trainer")
     pool = TrainerPool(cpu_threads=settings.cpu_threads)
     pool.start()

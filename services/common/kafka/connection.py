@@ -6,7 +6,7 @@ from typing import Any
 from aiokafka.errors import KafkaConnectionError
 
 from services.common.errors import StartError, Unreachable
-from services.common.settings import Settings
+from services.common.settings import Settings, text_of
 
 REQUEST_TIMEOUT_MS = 20_000
 
@@ -32,14 +32,17 @@ def client_options(settings: Settings) -> dict[str, Any]:
 def tls_context(settings: Settings) -> ssl.SSLContext:
     """Verify the broker against `LORABUS_KAFKA_CA_FILE`, or the system's authorities."""
     file = settings.kafka_ca_file
-    return ssl.create_default_context(cafile=str(file) if file else None)
+    try:
+        return ssl.create_default_context(cafile=str(file) if file else None)
+    except OSError as error:  # Also what ssl says of a file that holds no certificate.
+        raise StartError(f"LORABUS_KAFKA_CA_FILE {file}: {error.strerror or error}") from error
 
 
 def password(settings: Settings) -> str:
     """Read the SASL password from its file."""
     if settings.kafka_password_file is None or settings.kafka_username is None:
         raise StartError("SASL needs LORABUS_KAFKA_USERNAME and LORABUS_KAFKA_PASSWORD_FILE")
-    return settings.kafka_password_file.read_text().strip()
+    return text_of(settings.kafka_password_file, "LORABUS_KAFKA_PASSWORD_FILE")
 
 
 def unreachable(settings: Settings, error: KafkaConnectionError) -> Unreachable:
