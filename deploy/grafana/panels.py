@@ -125,16 +125,47 @@ TRAINING = (
         {"max by (state) (lorabus_trainer_queue_jobs)": "{{state}}"},
     ),
 )
+_OURS = '{job=~"ingest|trainer|publisher"}'
 EDGES = (
-    Panel("Up", "Processes that answer.", "short", {"sum by (job) (up)": "{{job}}"}),
+    Panel("Up", "Processes that answer.", "short", {f"sum by (job) (up{_OURS})": "{{job}}"}),
     Panel(
         "Consumer lag", "Records that wait.", "short", {"sum by (topic) (lorabus_consumer_lag_records)": "{{topic}}"}
+    ),
+    Panel(
+        "Since Kafka's last answer",
+        "Half a second, also when there is nothing new.",
+        "s",
+        {"max by (job, topic) (time() - (lorabus_consumer_fetch_timestamp_seconds > 0))": "{{job}} {{topic}}"},
     ),
     Panel(
         "Dead letters",
         "In each hour, by service.",
         "short",
         {"sum by (job) (increase(lorabus_dead_letters_total[1h]))": "{{job}}"},
+    ),
+    Panel(
+        "Restarts",
+        "In each hour, by service.",
+        "short",
+        {f"sum by (job) (changes(process_start_time_seconds{_OURS}[1h]))": "{{job}}"},
+    ),
+    Panel(
+        "Memory",
+        "Of each process; the training has its own.",
+        "bytes",
+        {f"process_resident_memory_bytes{_OURS}": "{{job}} {{instance}}"},
+    ),
+    Panel(
+        "Processor time",
+        "Cores of each process; the training has its own.",
+        "short",
+        {f"rate(process_cpu_seconds_total{_OURS}[$__rate_interval])": "{{job}} {{instance}}"},
+    ),
+    Panel(
+        "Open files",
+        "As a share of what the process may have.",
+        "percentunit",
+        {f"process_open_fds{_OURS} / process_max_fds{_OURS}": "{{job}} {{instance}}"},
     ),
     Panel("Event loop", "How late it wakes a sleeper.", "s", _quantiles("lorabus_event_loop_delay_seconds", "job")),
     Panel("Store", "Time of a request.", "s", _quantiles("lorabus_store_request_duration_seconds", "operation")),

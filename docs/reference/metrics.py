@@ -28,8 +28,11 @@ it was. Job ids, hosts, keys and other words of users are never labels. A histog
 _SUFFIX = {"counter": "_total"}
 _UNITS = (
     ("_timestamp_seconds", "Unix time in seconds"),
+    ("_start_time_seconds", "Unix time in seconds"),
     ("_tokens_per_second", "tokens per second"),
     ("_seconds", "seconds"),
+    ("_seconds_total", "seconds"),
+    ("_bytes", "bytes"),
     ("_bytes_total", "bytes"),
     ("_tokens_total", "tokens"),
     ("_records", "records"),

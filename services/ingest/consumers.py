@@ -6,7 +6,6 @@ from typing import Any
 
 from services.common.errors import WorldError
 from services.common.kafka.dead_letters import DeadLetters
-from services.common.metrics import consumer_lag
 from services.common.object_store import ObjectStore
 from services.ingest.follow import Following
 from services.ingest.handlers import Membership
@@ -34,7 +33,3 @@ class Consumers:
         except WorldError as error:
             missing["store"] = error.message
         return missing
-
-    async def lag(self) -> dict[str, int]:
-        """Give the number of records that wait in the partitions of this process, by topic."""
-        return await consumer_lag(self.subscribers)

@@ -1,7 +1,8 @@
 """The HTTP API put together: routes, guards, errors, health, documentation."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 from aiokafka.errors import KafkaError
@@ -43,8 +44,9 @@ class Process(Protocol):
         """Give what is not ready, by part; an empty dict means ready."""
         ...
 
-    async def lag(self) -> dict[str, int]:
-        """Give the records that wait, by topic."""
+    @property
+    def subscribers(self) -> Mapping[str, Any]:
+        """FastStream's, by topic."""
         ...
 
     @property
@@ -99,9 +101,8 @@ def _health_router(model: ReadModel, process: Process, metrics: Metrics) -> APIR
     @router.get("/metrics", response_class=Response)
     async def show_metrics() -> Response:
         """Give the metrics in Prometheus's text format."""
-        scrape, edges = metrics.scrape, metrics.edges.scrape
-        scrape.jobs, scrape.now = await model.counts(), datetime.now(UTC)
-        edges.lag, edges.dead_letters = await process.lag(), process.dead_letters.total
+        metrics.scrape.jobs, metrics.scrape.now = await model.counts(), datetime.now(UTC)
+        await metrics.edges.look(process.subscribers, process.dead_letters)
         return Response(generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return router

@@ -11,10 +11,12 @@ from prometheus_client.registry import Collector
 from schemas.events import State
 from schemas.failures import Reason
 from schemas.jobs import JobRow
-from services.common.metrics import EdgeMetrics
+from services.common.metrics import LONG_SECONDS, EdgeMetrics
 from services.ingest.webhooks.metrics import WebhookMetrics
 
 REJECTED = "Rejected"
+OUTCOMES = ("new", "repeated", "rejected")
+ENDED = tuple(state for state in State if state.terminal)
 _REASONS = frozenset({*Reason, REJECTED})
 
 
@@ -38,7 +40,7 @@ class Metrics:
             "lorabus_ingest_accept_seconds",
             "From a request that was read to its answer on the status topic.",
             registry=self.registry,
-            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
         )
         self._ended = Counter(
             "lorabus_jobs_ended",
@@ -51,13 +53,17 @@ class Metrics:
             "From a job's first event to its last, by the state it ended in.",
             ["state"],
             registry=self.registry,
-            buckets=(1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 72 * 3600),
+            buckets=LONG_SECONDS,
         )
-        # A series that begins at 1 has no increase: those that alerts look at begin at 0.
+        # A series that begins at 1 has no increase.
+        for outcome in OUTCOMES:
+            self._requests.labels(outcome)
         for reason in Reason:
             self._ended.labels(State.FAILED, reason)
-        for state in (State.SUCCEEDED, State.CANCELLED):
-            self._ended.labels(state, "")
+        for state, why in ((State.SUCCEEDED, ""), (State.CANCELLED, ""), (State.REJECTED, REJECTED)):
+            self._ended.labels(state, why)
+        for state in ENDED:
+            self._job_seconds.labels(state)
 
     def answered(self, outcome: str, seconds: float) -> None:
         """Note a request: new, repeated or rejected."""
@@ -86,7 +92,10 @@ class Scrape(Collector):
         oldest = GaugeMetricFamily(
             "lorabus_jobs_oldest_age_seconds", "Age of the oldest job, by state.", labels=["state"]
         )
-        for state, (count, created_at) in self.jobs.items():
+        # A state without jobs is told as 0: where a series ends, a curve shows a gap and a number "no data".
+        for state in State:
+            count, created_at = self.jobs.get(state, (0, ""))
             number.add_metric([state], count)
-            oldest.add_metric([state], (self.now - datetime.fromisoformat(created_at)).total_seconds())
+            age = (self.now - datetime.fromisoformat(created_at)).total_seconds() if created_at else 0
+            oldest.add_metric([state], age)
         return (number, oldest)

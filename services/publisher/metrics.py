@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from schemas.failures import Reason
 from services.common.metrics import EdgeMetrics
 
 
@@ -25,12 +26,14 @@ class Metrics:
         self.bytes = Counter(
             "lorabus_publisher_image_bytes_total", "Bytes of published images, blobs and manifest.", registry=registry
         )
-        # A series that begins at 1 has no increase.
-        for state in ("succeeded", "failed", "cancelled"):
-            self.ended.labels(state)
         self.retries = Counter(
             "lorabus_publisher_retries_total", "Pushes tried again because of the world.", ["reason"], registry=registry
         )
+        # A series that begins at 1 has no increase.
+        for state in ("succeeded", "failed", "cancelled"):
+            self.ended.labels(state)
+        for reason in (each for each in Reason if each.retryable):
+            self.retries.labels(reason)
         self.working = Gauge(
             "lorabus_publisher_jobs_in_work", "Adapters taken from Kafka and not yet done.", registry=registry
         )

@@ -6,10 +6,11 @@ from time import monotonic, time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.common.metrics import EdgeMetrics
+from schemas.events import State
+from services.common.metrics import LONG_SECONDS, EdgeMetrics
 
-_LONG = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 72 * 3600)
-_SHORT = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+QUEUED = tuple(state for state in State if not state.terminal and state is not State.PUBLISHING)
+_SHORT = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
 class Metrics:
@@ -41,14 +42,14 @@ class Metrics:
         self._wait_seconds = Histogram(
             "lorabus_trainer_job_wait_seconds",
             "From a job's acceptance to its first claim.",
-            buckets=_LONG,
+            buckets=LONG_SECONDS,
             registry=registry,
         )
         self._busy = Gauge("lorabus_trainer_busy", "1 while a job is being worked on.", registry=registry)
         self._attempt_seconds = Histogram(
             "lorabus_trainer_attempt_duration_seconds",
             "From a claim to the end of the attempt.",
-            buckets=_LONG,
+            buckets=LONG_SECONDS,
             registry=registry,
         )
         self._moved_at = Gauge(
@@ -62,13 +63,13 @@ class Metrics:
         self.stage_seconds = Histogram(
             "lorabus_trainer_stage_duration_seconds",
             "Time to have a dataset in the store.",
-            buckets=_LONG,
+            buckets=LONG_SECONDS,
             registry=registry,
         )
         self._start_seconds = Histogram(
             "lorabus_trainer_time_to_first_step_seconds",
             "From claim to the first training step.",
-            buckets=(0.5, 1, 2, 5, 10, 30, 60, 300, 1800),
+            buckets=(0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800),
             registry=registry,
         )
         self.tokens_per_second = Gauge(
@@ -147,8 +148,7 @@ class Metrics:
         self.moved()
 
     def queue(self, counts: dict[str, int], oldest_seconds: float) -> None:
-        """Show the table's size."""
-        self._jobs.clear()
-        for state, count in counts.items():
-            self._jobs.labels(state).set(count)
+        """Show the table's size; a state without jobs is told as 0."""
+        for state in QUEUED:
+            self._jobs.labels(state).set(counts.get(state, 0))
         self._oldest.set(oldest_seconds)

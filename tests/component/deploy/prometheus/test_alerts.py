@@ -27,10 +27,13 @@ def buckets(name: str, labels: str, fast: str, slow: str) -> dict[str, str]:
 
 STORE, STORE_LABELS = "lorabus_store_request_duration_seconds", 'job="trainer",operation="put"'
 REGISTRY, REGISTRY_LABELS = "lorabus_registry_request_duration_seconds", 'job="publisher",method="HEAD"'
+FETCHED = "lorabus_consumer_fetch_timestamp_seconds"
 LOOP, LOOP_LABELS = "lorabus_event_loop_delay_seconds", 'job="ingest",instance="i"'
 FAST, NONE = "0+60x60", "0x60"
 HEALTHY: Series = {
     **{f'up{{job="{job}",instance="i"}}': "1x60" for job in SERVICES},
+    'process_start_time_seconds{job="trainer",instance="i"}': "7x30 1000x30",
+    f'{FETCHED}{{job="ingest",instance="i",topic="tuning.events.v1"}}': "0+60x60",
     'lorabus_jobs_oldest_age_seconds{job="ingest",state="pending"}': "60x60",
     'lorabus_jobs_oldest_age_seconds{job="ingest",state="succeeded"}': "900000x60",
     'lorabus_jobs_ended_total{job="ingest",state="failed",reason="DatasetInvalid"}': "0+1x60",
@@ -45,6 +48,9 @@ HEALTHY: Series = {
     'lorabus_consumer_lag_records{job="ingest",topic="tuning.events.v1"}': "900x60",
     'lorabus_publisher_retries_total{job="publisher",reason="RegistryUnavailable"}': "4x60",
     'lorabus_store_errors_total{job="trainer",operation="put",error="GenericError"}': "0 0 1x58",
+    f"{STORE}_count{{{STORE_LABELS}}}": FAST,
+    'lorabus_store_errors_total{job="ingest",operation="put",error="GenericError"}': "0+2x60",
+    f'{STORE}_count{{job="ingest",operation="put"}}': "0+900x60",
     'lorabus_registry_requests_total{job="publisher",method="GET",status="404"}': "0+60x60",
     'lorabus_registry_requests_total{job="publisher",method="GET",status="503"}': "1x60",
     'lorabus_webhook_oldest_waiting_seconds{job="ingest",endpoint="team"}': "0x30 600x30",
@@ -58,6 +64,18 @@ HEALTHY: Series = {
 SCENARIOS: Mapping[str, tuple[str, Series]] = {
     "a service does not answer": ("LorabusServiceDown", {'up{job="trainer",instance="i"}': "1x10 0x50"}),
     "a service is not even scraped": ("LorabusServiceDown", {'up{job="publisher",instance="i"}': "1x10 _x50"}),
+    "a service starts again and again": (
+        "LorabusKeepsRestarting",
+        {'process_start_time_seconds{job="trainer",instance="i"}': "0x50 1+60x10"},
+    ),
+    "Kafka does not answer": (
+        "LorabusKafkaAway",
+        {f'{FETCHED}{{job="ingest",instance="i",topic="tuning.events.v1"}}': "0+60x55 3300x5"},
+    ),
+    "a service has no partition": (
+        "LorabusKafkaAway",
+        {f'{FETCHED}{{job="publisher",instance="j",topic="tuning.adapters.v1"}}': "0x60"},
+    ),
     "a job waits": (
         "LorabusJobsWaitTooLong",
         {'lorabus_jobs_oldest_age_seconds{job="ingest",state="pending"}': "0+60x60"},
@@ -87,6 +105,13 @@ SCENARIOS: Mapping[str, tuple[str, Series]] = {
     "the store fails": (
         "LorabusStoreSlowOrAway",
         {'lorabus_store_errors_total{job="trainer",operation="put",error="GenericError"}': "0+30x60"},
+    ),
+    "the store refuses what little is asked": (
+        "LorabusStoreSlowOrAway",
+        {
+            'lorabus_store_errors_total{job="publisher",operation="get",error="PermissionDeniedError"}': "0+1x60",
+            f'{STORE}_count{{job="publisher",operation="get"}}': "0+1x60",
+        },
     ),
     "the store is slow": ("LorabusStoreSlowOrAway", buckets(STORE, STORE_LABELS, NONE, FAST)),
     "a registry fails": (

@@ -68,13 +68,10 @@ class Quiet:
     """A process whose consumers are in place and have read all."""
 
     def __init__(self) -> None:
-        self.dead_letters = DeadLetters(Sent().publish, "test")
+        self.dead_letters, self.subscribers = DeadLetters(Sent().publish, "test"), dict[str, object]()
 
     async def missing(self) -> dict[str, str]:
         return {}
-
-    async def lag(self) -> dict[str, int]:
-        return {"tuning.requests.v1": 0}
 
 
 @asynccontextmanager

@@ -1,13 +1,16 @@
 """What is measured at the edges: bounded labels whatever a server says, errors by kind, the store's own words."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from obstore.store import MemoryStore
 from prometheus_client import CollectorRegistry
 
 from services.common.errors import WorldError
-from services.common.metrics import EdgeMetrics
+from services.common.metrics import EdgeMetrics, last_fetches
 from services.common.object_store import ObjectStore
 
 
@@ -66,3 +69,35 @@ def test_a_registry_cannot_invent_labels(
     edges.registry_request("PUT", outcome, 0.1, 7)
     assert registry.get_sample_value("lorabus_registry_requests_total", {"method": "PUT", "status": label}) == 1
     assert registry.get_sample_value("lorabus_registry_sent_bytes_total") == 7
+
+
+def test_what_happens_once_is_seen_by_a_query_of_increases(registry: CollectorRegistry, edges: EdgeMetrics) -> None:
+    """Its series are there before it happens."""
+    store, oci = "lorabus_store_request_duration_seconds_count", "lorabus_registry_request_duration_seconds_count"
+    assert registry.get_sample_value(store, {"operation": "upload"}) == 0
+    assert registry.get_sample_value(oci, {"method": "PATCH"}) == 0
+    assert registry.get_sample_value("lorabus_registry_requests_total", {"method": "PUT", "status": "201"}) == 0
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """aiokafka's, as far as it is asked: when each partition was last answered for, in milliseconds."""
+
+    times: Mapping[int, int | None]
+
+    def assignment(self) -> set[int]:
+        return set(self.times)
+
+    def last_poll_timestamp(self, place: int) -> int | None:
+        return self.times[place]
+
+
+@pytest.mark.parametrize(
+    ("consumer", "seconds"),
+    [(None, 0), (Consumer({}), 0), (Consumer({0: None, 1: 5000}), 0), (Consumer({0: 7000, 1: 5000}), 5)],
+    ids=["not started", "no partition", "never answered", "the oldest"],
+)
+def test_the_partition_that_waits_longest_tells_how_long_kafka_is_silent(
+    consumer: Consumer | None, seconds: float
+) -> None:
+    assert last_fetches({"t": SimpleNamespace(consumer=consumer)}) == {"t": seconds}
