@@ -57,7 +57,7 @@ test-tools:
 
 test: setup lint test-tools ## Everything: lint, unit, component, integration, end to end.
 	@$(VENV)/bin/python -m deploy.native
-	@$(VENV)/bin/pytest --numprocesses $(WORKERS) --dist loadfile --durations 15
+	@$(VENV)/bin/pytest --numprocesses $(WORKERS) --durations 15
 
 lock: $(VENV)/bin/uv ## Pin anew what pyproject.toml asks for.
 	@for extra in ingest trainer publisher; do $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra $$extra pyproject.toml requirements/build.in -o requirements/$$extra.txt; done

@@ -17,12 +17,26 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from deploy.native import minio
 from deploy.native.stack import KAFKA, MINIO, REGISTRY, TOXIPROXY, ZIPKIN, Supervisor
 from deploy.native.toxiproxy import Toxiproxy
+from tests.side_by_side import BySystem, longest_first
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes name no test case: what a compressor writes holds the second it was written in, and the workers of one
     run must all collect the same names."""
     return argname if isinstance(val, bytes) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Only in one process of several: alone, pytest keeps its order."""
+    if hasattr(config, "workerinput"):
+        longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> BySystem:
+    """Instead of what `--dist` names, which would begin with the files that hold the most tests: the quickest ones."""
+    config.option.loadscopereorder = False
+    return BySystem(config, log)
 
 
 @pytest.fixture(scope="session")
