@@ -4,16 +4,29 @@
 half a second is long. Whatever that path does not understand goes to the whole command line.
 """
 
+import os
 import sys
 
 
 def main() -> int:
     """Run the command; gives its exit code."""
+    if sys.stdout is None:  # Closed by who called us.
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - pathlib is slow to import; it stays open.
     try:
-        return _run()
+        code = _run()
+        sys.stdout.flush()
     except KeyboardInterrupt:
         # It may come during the imports below.
         return 130
+    except OSError as error:
+        # What is still unwritten must not be tried again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(
+                f"lorabus: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", file=sys.stderr
+            )
+        return 1
+    return code
 
 
 def _run() -> int:

@@ -36,10 +36,10 @@ class Line:
 
 @dataclass(slots=True)
 class _Input:
-    """What could be read: the bundle of all files, which file each Workspace is from, and what went wrong."""
+    """What could be read: the bundle of all files, each Workspace's file and its own bundle, and what went wrong."""
 
     bundle: Bundle = field(default_factory=Bundle)
-    files: list[str] = field(default_factory=list)
+    files: list[tuple[str, Bundle]] = field(default_factory=list)
     broken: list[Line] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
@@ -98,21 +98,26 @@ def _read(files: Iterable[Path]) -> _Input:
             given.unreadable.append(f"cannot read {path}: {error.strerror}")
             continue
         try:
-            given.bundle.add(load_documents(content, name=path.name))
+            documents = load_documents(content, name=path.name)
         except DocumentError as error:
             message = f"line {error.line}, column {error.column}: {error.message}"
             given.broken.append(Line(str(path), "", (Problem("", message),)))
-        given.files += [str(path)] * (len(given.bundle.workspaces) - len(given.files))
+            continue
+        own = Bundle()
+        for bundle in (own, given.bundle):
+            bundle.add(documents)
+        given.files += [(str(path), own)] * len(own.workspaces)
     return given
 
 
 def _judge(given: _Input, standing: Mapping[tuple[str, str], object]) -> Iterator[Line]:
     allow = parse_allow(os.environ.get("LORABUS_SOURCE_ALLOW", ""))
-    for file, workspace in zip(given.files, given.bundle.workspaces, strict=True):
+    for (file, own), workspace in zip(given.files, given.bundle.workspaces, strict=True):
         old = _standing(workspace, standing)
         verdict = admit(
             workspace,
-            config_maps=given.bundle.config_maps_for(workspace),
+            # As `lorabus submit` takes it: a file's own ConfigMap before one of the same name in another file.
+            config_maps=given.bundle.config_maps_for(workspace) | own.config_maps_for(workspace),
             find_config_map=find_config_map,
             existing=old if isinstance(old, Mapping) else None,
             source_allow=allow,

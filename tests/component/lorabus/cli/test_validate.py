@@ -1,6 +1,7 @@
 """`lorabus validate` on files: the lines that it prints and its exit codes."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -233,6 +234,27 @@ def test_no_heavy_library_is_imported(write: Write) -> None:
         [sys.executable, "-c", check, str(write(workspace()))], capture_output=True, text=True, timeout=60, check=False
     )
     assert (ran.returncode, ran.stderr) == (0, "0 []\n")
+
+
+def test_a_file_s_own_config_map_comes_before_another_file_s(write: Write, run: Run) -> None:
+    good = write(f"{workspace(config='mine')}---\n{CONFIG_MAP.replace('R', '8', 1)}", "good.yaml")
+    bad = write(f"{workspace(config='mine')}---\n{CONFIG_MAP.replace('R', '0', 1)}", "bad.yaml")
+    code, lines, _ = run(good, bad)
+    assert (code, [line["valid"] for line in lines]) == (INVALID, [True, False])
+
+
+@pytest.mark.parametrize(("target", "said"), [("/dev/full", "lorabus: No space left on device\n"), ("pipe", "")])
+def test_output_that_nobody_takes_is_no_traceback(write: Write, target: str, said: str) -> None:
+    file = str(write(workspace()))
+    if target == "pipe":
+        reader, output = os.pipe()
+        os.close(reader)
+    else:
+        output = os.open(target, os.O_WRONLY)
+    command = [sys.executable, "-m", "lorabus", "validate", file]
+    with os.fdopen(output, "wb") as stdout:
+        ran = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stderr) == (1, said)
 
 
 @pytest.mark.parametrize(
