@@ -164,10 +164,12 @@ class Lease:
 
     async def _check_cancel(self) -> None:
         try:
-            if await self._store.exists(store_keys.cancel(self.job_id)):
-                self.cancelled.set()
-        except WorldError as error:
-            log.warning("could not look for a cancel", job_id=self.job_id, error=error.message)
+            # A store that does not answer may not keep the next heartbeat waiting.
+            async with asyncio.timeout(self._seconds / 3):
+                if await self._store.exists(store_keys.cancel(self.job_id)):
+                    self.cancelled.set()
+        except (WorldError, TimeoutError) as error:
+            log.warning("could not look for a cancel", job_id=self.job_id, error=str(error))
 
     async def _write(self, **fields: object) -> None:
         self._beat += 1

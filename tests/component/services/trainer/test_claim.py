@@ -19,6 +19,7 @@ from services.trainer.claim import Free, Lease, Watch, claim, latest_attempt
 
 JOB = "default.a.0123456789ab"
 LEASE = 60.0
+_NO_BEAT = as_json(Heartbeat(worker="", beat=0))
 
 
 class Clock:
@@ -172,6 +173,20 @@ async def test_a_cancel_is_seen_at_once_when_the_row_says_so(store: ObjectStore)
         await store.put(store_keys.cancel(JOB), as_json(asked))
         lease.look_now()
         await lease.cancelled.wait()
+
+
+async def test_a_cancel_that_cannot_be_looked_for_holds_up_no_heartbeat(store: ObjectStore) -> None:
+    class Silent(ObjectStore):
+        async def exists(self, key: str) -> bool:
+            if key == store_keys.cancel(JOB):
+                await asyncio.Event().wait()
+            return await super().exists(key)
+
+    await claim(store, JOB, 1, "w1")
+    lease = Lease(Silent(store.backend, store.address), JOB, 1, "w1", 0.03, Clock())
+    async with keeping(lease), asyncio.timeout(5):
+        while Heartbeat.model_validate_json(await store.get(store_keys.heartbeat(JOB, 1)) or _NO_BEAT).beat < 3:
+            await asyncio.sleep(0)
 
 
 async def test_strangers_in_the_attempts_folder_are_no_attempts(store: ObjectStore) -> None:
