@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -14,6 +15,9 @@ from services.common.settings import Settings
 
 log = structlog.get_logger()
 EXIT_FAILED, EXIT_UNREACHABLE = 1, 3
+# What a service makes dies when its last reader lets go. Python's 700 allocations between two searches for cycles
+# cost ingest a tenth of its processor time, most of it in objects that came with the imports.
+ALLOCATIONS_BETWEEN_COLLECTIONS = 20_000
 
 
 class Lifetime:
@@ -64,6 +68,8 @@ async def _run(name: str, service: Service) -> int:
     lifetime = Lifetime()
     with _signals(lifetime):
         async with service(lifetime):
+            gc.freeze()
+            gc.set_threshold(ALLOCATIONS_BETWEEN_COLLECTIONS)
             log.info("started", service=name)
             await lifetime.wait()
             log.info("stopping", service=name)
