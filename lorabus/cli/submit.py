@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lorabus.cli.output import json_line, note, result
@@ -13,6 +14,9 @@ from lorabus.requests import Request, read_requests
 from lorabus.settings import CallerSettings, read_settings
 from lorabus.telling import printable, tell
 from services.common import telemetry
+
+CLOCKS_APART = timedelta(seconds=5)
+"""An answer that says it is older than the request may only come from a clock that is behind."""
 
 
 def submit(file: Path, *, wait: bool, rerun: bool, patience: float, as_json: bool) -> int:
@@ -30,15 +34,29 @@ async def _submit(
     requests: list[Request], settings: CallerSettings, *, wait: bool, patience: float, as_json: bool
 ) -> int:
     async with open_client(settings) as client:
+        asked = datetime.now(UTC)
         answers = [await client.submit(request, patience=patience) for request in requests]
         for request, answer in zip(requests, answers, strict=True):
             _tell(request, answer, followed=wait, as_json=as_json)
+            if known := known_before(answer, asked):
+                note(known)
         codes = {FAILED for answer in answers if answer.ends}
         for answer in answers:
             if wait and not answer.ends:
                 end = await follow(client, answer.job_id, as_json=as_json, since=answer.position)
                 codes.add(ending_code(end))
     return next((code for code in (FAILED, CANCELLED) if code in codes), DONE)
+
+
+def known_before(answer: Event, asked: datetime) -> str | None:
+    """What there is to say of a request that was accepted before, so that nothing new will happen."""
+    if answer.ends or answer.time >= asked - CLOCKS_APART:
+        return None
+    since = f"{answer.time.astimezone():%Y-%m-%d %H:%M:%S}"
+    return (
+        f"{printable(answer.job_id)}: known since {since}, and the same spec is done once; "
+        "`lorabus show` tells how it went, --rerun makes a new job"
+    )
 
 
 def _tell(request: Request, answer: Event, *, followed: bool, as_json: bool) -> None:
