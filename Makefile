@@ -48,12 +48,12 @@ test-tools:
 	  { $$root apt-get update -qq && $$root apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null 2>&1 \
 	    || { echo "lorabus: could not install$$missing; do it by hand (apt-get install$$missing) and try again"; exit 1; }; \
 	fi
-	@command -v promtool >/dev/null || [ -x $(VENV)/bin/promtool ] || { \
-	  echo "lorabus: the tests need promtool; taking it out of Debian's package (nothing is installed or started)"; \
-	  folder=$$(mktemp -d) && (cd $$folder && apt-get download -qq -o APT::Sandbox::User=root prometheus >/dev/null) \
-	    && dpkg-deb --fsys-tarfile $$folder/prometheus_*.deb | tar -xO ./usr/bin/promtool > $(VENV)/bin/promtool.new \
-	    && chmod +x $(VENV)/bin/promtool.new && mv $(VENV)/bin/promtool.new $(VENV)/bin/promtool && rm -r $$folder \
-	    || { echo "lorabus: could not; install promtool by hand and try again"; exit 1; }; }
+	@{ command -v promtool && command -v prometheus; } >/dev/null || [ -x $(VENV)/bin/promtool -a -x $(VENV)/bin/prometheus ] || { \
+	  echo "lorabus: the tests need promtool and prometheus; taking them out of Debian's package (nothing is installed)"; \
+	  folder=$$(mktemp -d -p $(VENV)) && (cd $$folder && apt-get download -qq -o APT::Sandbox::User=root prometheus >/dev/null) \
+	    && dpkg-deb --fsys-tarfile $$folder/prometheus_*.deb | tar -xC $$folder ./usr/bin/promtool ./usr/bin/prometheus \
+	    && mv $$folder/usr/bin/* $(VENV)/bin/ && rm -r $$folder \
+	    || { echo "lorabus: could not; put both on the PATH and try again"; exit 1; }; }
 
 test: setup lint test-tools ## Everything: lint, unit, component, integration, end to end.
 	@$(VENV)/bin/python -m deploy.native
