@@ -1,4 +1,8 @@
-"""The committed base model: it loads in silence, speaks its chat template and marks what is to be learned."""
+"""The committed base model: it loads in silence, speaks its chat template and marks what is to be learned.
+
+torch is imported where it is used: only the process that runs these tests shall load it, not every one that collects
+them.
+"""
 
 import hashlib
 import json
@@ -8,10 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from examples import make_tiny, python_docs, tiny_tokenizer
+from examples import python_docs
 
 TINY = Path(__file__).parents[3] / "examples" / "tiny"
 TURNS = [
@@ -23,19 +25,36 @@ TURNS = [
 ]
 
 
+def load_tokenizer() -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(TINY, local_files_only=True)
+
+
+def load_model() -> Any:
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(TINY, local_files_only=True)
+
+
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
-    return AutoTokenizer.from_pretrained(TINY, local_files_only=True)
+    return load_tokenizer()
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return load_model()
 
 
 def test_it_loads_without_a_warning(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = AutoModelForCausalLM.from_pretrained(TINY, local_files_only=True)
-        AutoTokenizer.from_pretrained(TINY, local_files_only=True)
+        model = load_model()
+        load_tokenizer()
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
-    assert model.dtype == torch.float32
+    assert str(model.dtype) == "torch.float32"
     assert 2_000_000 < model.num_parameters() < 3_000_000
 
 
@@ -81,21 +100,21 @@ def test_a_role_that_it_does_not_know_is_refused_by_name(tokenizer: Any) -> None
 
 
 def test_pretraining_writes_rows_as_the_template_does(tokenizer: Any) -> None:
+    from examples import tiny_tokenizer
+
     row = python_docs.Row("spam", "What is `spam`?", "A kind of ham.")
     assert tiny_tokenizer.chat(row) == tokenizer.apply_chat_template(row.as_messages()["messages"], tokenize=False)
 
 
-def test_the_base_knows_docstrings_but_not_the_taught_ones(tokenizer: Any) -> None:
+def test_the_base_knows_docstrings_but_not_the_taught_ones(model: Any, tokenizer: Any) -> None:
     """Loss on rows that it never saw: far below a guess over 2,048 tokens (7.6), far above knowing them."""
-    model = AutoModelForCausalLM.from_pretrained(TINY, local_files_only=True)
     rows = [json.loads(line) for line in (TINY.parent / "python-docs-taught.jsonl").read_text().splitlines()]
     losses = [answer_loss(model, tokenizer, row) for row in rows]
     assert 1.0 < sum(losses) / len(losses) < 4.5
 
 
 @pytest.mark.parametrize("chat", [True, False])
-def test_the_base_answers_in_a_chat_and_to_plain_text(tokenizer: Any, chat: bool) -> None:
-    model = AutoModelForCausalLM.from_pretrained(TINY, local_files_only=True)
+def test_the_base_answers_in_a_chat_and_to_plain_text(model: Any, tokenizer: Any, chat: bool) -> None:
     question = TURNS[1]["content"]
     asked = tokenizer.apply_chat_template([TURNS[1]], tokenize=False, add_generation_prompt=True) if chat else question
     inputs = tokenizer(asked, return_tensors="pt")
@@ -105,6 +124,8 @@ def test_the_base_answers_in_a_chat_and_to_plain_text(tokenizer: Any, chat: bool
 
 
 def answer_loss(model: Any, tokenizer: Any, row: dict[str, str]) -> float:
+    import torch
+
     turns = [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["completion"]}]
     encoded = tokenizer.apply_chat_template(
         turns, return_dict=True, return_assistant_tokens_mask=True, return_tensors="pt"
@@ -115,6 +136,10 @@ def answer_loss(model: Any, tokenizer: Any, row: dict[str, str]) -> float:
 
 
 def test_the_same_seed_makes_the_same_model(tmp_path: Path) -> None:
+    import torch
+
+    from examples import make_tiny
+
     recipe = make_tiny.Recipe(steps=2, batch=2, length=32, threads=torch.get_num_threads())
     digests = []
     for name in ("first", "second"):

@@ -1,6 +1,7 @@
 """docs/traces.md names every span and attribute that the code makes, and none that it does not."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,9 @@ def trees() -> Iterator[ast.Module]:
                 yield ast.parse(path.read_text())
 
 
-NODES = [node for tree in trees() for node in ast.walk(tree)]
+@functools.cache
+def nodes() -> list[ast.AST]:
+    return [node for tree in trees() for node in ast.walk(tree)]
 
 
 def first_words(node: ast.Call) -> str | None:
@@ -42,13 +45,13 @@ def called(node: ast.Call) -> str:
 
 
 def made_names() -> set[str]:
-    calls = [node for node in NODES if isinstance(node, ast.Call) and called(node) in _CALLS]
+    calls = [node for node in nodes() if isinstance(node, ast.Call) and called(node) in _CALLS]
     return {name for call in calls if (name := first_words(call))}
 
 
 def made_attributes() -> set[str]:
-    keys = [key for node in NODES if isinstance(node, ast.Dict) for key in node.keys]
-    keys += [node.args[0] for node in NODES if isinstance(node, ast.Call) and called(node) in _SETTERS and node.args]
+    keys = [key for node in nodes() if isinstance(node, ast.Dict) for key in node.keys]
+    keys += [node.args[0] for node in nodes() if isinstance(node, ast.Call) and called(node) in _SETTERS and node.args]
     texts = {key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
     return {text for text in texts if _KEY.fullmatch(text)}
 

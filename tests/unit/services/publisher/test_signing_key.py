@@ -1,6 +1,7 @@
 """Keys in every form that people have, and what is said of those that cannot be used."""
 
 import base64
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -23,6 +24,7 @@ from services.publisher.signing_key import read_signer
 
 PASSWORD = "a-password-nobody-may-see"
 KEY = ec.derive_private_key(20261122, ec.SECP256R1())
+SALT, NONCE = b"s" * 32, b"n" * 24
 
 
 def der(key: PrivateKeyTypes = KEY) -> bytes:
@@ -37,16 +39,19 @@ def pem(
     return key.private_bytes(Encoding.PEM, form, encryption or NoEncryption())
 
 
+@functools.cache
+def sealed() -> bytes:
+    key = hashlib.scrypt(PASSWORD.encode(), salt=SALT, n=32768, r=8, p=1, maxmem=2**27, dklen=32)
+    return nacl.secret.SecretBox(key).encrypt(der(), NONCE).ciphertext
+
+
 def cosign_document(**params: int) -> dict[str, object]:
     """What stands inside of cosign's PEM; the salt and the nonce are fixed for the test."""
     strength = {"N": 32768, "r": 8, "p": 1, **params}
-    salt, nonce = b"s" * 32, b"n" * 24
-    key = hashlib.scrypt(PASSWORD.encode(), salt=salt, n=32768, r=8, p=1, maxmem=2**27, dklen=32)
-    sealed = nacl.secret.SecretBox(key).encrypt(der(), nonce).ciphertext
     return {
-        "kdf": {"name": "scrypt", "params": strength, "salt": base64.b64encode(salt).decode()},
-        "cipher": {"name": "nacl/secretbox", "nonce": base64.b64encode(nonce).decode()},
-        "ciphertext": base64.b64encode(sealed).decode(),
+        "kdf": {"name": "scrypt", "params": strength, "salt": base64.b64encode(SALT).decode()},
+        "cipher": {"name": "nacl/secretbox", "nonce": base64.b64encode(NONCE).decode()},
+        "ciphertext": base64.b64encode(sealed()).decode(),
     }
 
 

@@ -7,19 +7,18 @@ where the architecture allows it, as those of all presets do, padded where not.
 import json
 import random
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
-from transformers import AutoModelForCausalLM
 
 from services.trainer.dataset.tokens import TRAIN, Tokens
-from services.trainer.training import model as trainer_model
-from services.trainer.training.batches import make_pass
-from services.trainer.training.loop import trained_logits
+from services.trainer.planning.plan import TrainPlan
 
 from .conftest import MakePlan, Row
 from .test_architectures import ARCHITECTURES, random_model
+
+if TYPE_CHECKING:
+    from services.trainer.training.model import Loaded
 
 
 def rows(count: int) -> list[Row]:
@@ -33,17 +32,36 @@ def rows(count: int) -> list[Row]:
     ]
 
 
+def load(plan: TrainPlan) -> "Loaded":
+    # Only the process that runs these tests shall load torch, not every one that collects them.
+    import torch
+
+    from services.trainer.training import model
+
+    return model.load(plan, torch.device("cpu"))
+
+
+def reference_model(folder: Path, attention: str) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(folder, attn_implementation=attention, dtype=torch.float32).eval()
+
+
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_a_row_gets_the_same_logits_alone_and_among_others(tmp_path: Path, plan_for: MakePlan, name: str) -> None:
     folder = random_model(name, tmp_path / "model")
-    plan = plan_for(rows(6), model=folder)
-    loaded = trainer_model.load(plan, torch.device("cpu"))
-    reference = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32).eval()
+    loaded = load(plan_for(rows(6), model=folder))
     assert loaded.flat
-    same_together_and_alone(loaded, reference, Tokens(tmp_path / "tokens" / TRAIN))
+    same_together_and_alone(loaded, reference_model(folder, "eager"), Tokens(tmp_path / "tokens" / TRAIN))
 
 
-def same_together_and_alone(loaded: trainer_model.Loaded, reference: Any, tokens: Tokens) -> None:
+def same_together_and_alone(loaded: "Loaded", reference: Any, tokens: Tokens) -> None:
+    import torch
+
+    from services.trainer.training.batches import make_pass
+    from services.trainer.training.loop import trained_logits
+
     part = make_pass(tokens, range(6), flat=loaded.flat)
     with torch.inference_mode():
         together = trained_logits(loaded.model.eval(), part, torch.device("cpu"))
@@ -57,8 +75,9 @@ def same_together_and_alone(loaded: trainer_model.Loaded, reference: Any, tokens
 
 @pytest.mark.parametrize("name", ["phi3", "falcon-7b"])
 def test_gradients_do_not_cross_rows(tmp_path: Path, plan_for: MakePlan, name: str) -> None:
-    plan = plan_for(rows(2), model=random_model(name, tmp_path / "model"))
-    loaded = trainer_model.load(plan, torch.device("cpu"))
+    from services.trainer.training.batches import make_pass
+
+    loaded = load(plan_for(rows(2), model=random_model(name, tmp_path / "model")))
     tokens = Tokens(tmp_path / "tokens" / TRAIN)
     part = make_pass(tokens, range(2), flat=True)
     embedded = loaded.model.get_input_embeddings()(part.inputs["input_ids"]).detach().requires_grad_()
@@ -79,7 +98,6 @@ def test_an_architecture_without_attention_of_its_own_rows_is_padded(tmp_path: P
     folder = random_model("falcon-7b", tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "alibi": True}))
-    loaded = trainer_model.load(plan_for(rows(6), model=folder), torch.device("cpu"))
-    reference = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa", dtype=torch.float32).eval()
+    loaded = load(plan_for(rows(6), model=folder))
     assert not loaded.flat
-    same_together_and_alone(loaded, reference, Tokens(tmp_path / "tokens" / TRAIN))
+    same_together_and_alone(loaded, reference_model(folder, "sdpa"), Tokens(tmp_path / "tokens" / TRAIN))

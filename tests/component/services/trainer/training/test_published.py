@@ -7,11 +7,7 @@ from what was pulled must know them just as well, and give the same logits as on
 import asyncio
 import uuid
 from pathlib import Path
-
-import torch
-from peft import PeftModel
-from torch.nn import functional
-from transformers import AutoModelForCausalLM
+from typing import Any
 
 from lorabus.pulling import pull
 from lorabus.settings import CallerSettings
@@ -23,8 +19,13 @@ from tests.component.services.publisher.jobs import to_image, trained_job, write
 from .conftest import TINY, Heard, MakePlan, Row, counting_rows
 
 
-def logits_of(adapter: Path, rows: list[Row]) -> list[torch.Tensor]:
+def logits_of(adapter: Path, rows: list[Row]) -> list[Any]:
     """For each row, what base and adapter say about its completion."""
+    # Only the process that runs this test shall load torch, not every one that collects it.
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
     base = AutoModelForCausalLM.from_pretrained(TINY, dtype=torch.float32)
     model = PeftModel.from_pretrained(base, adapter).eval()
     with torch.no_grad():
@@ -37,6 +38,9 @@ def logits_of(adapter: Path, rows: list[Row]) -> list[torch.Tensor]:
 async def test_what_is_pulled_says_what_the_trained_model_said(
     pool: TrainerPool, scratch: Path, plan_for: MakePlan, registry_address: str, tmp_path: Path
 ) -> None:
+    import torch
+    from torch.nn import functional
+
     unseen = counting_rows(6)
     plan = plan_for(
         counting_rows(),
