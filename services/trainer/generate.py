@@ -34,6 +34,8 @@ def main() -> int:
     """0, or 1 with one line on stderr when model, adapter or prompts cannot be used."""
     # The libraries read these when they are imported.
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_VERBOSITY="error", TOKENIZERS_PARALLELISM="false")
+    # As for trainings (children/child_process.py): no compiler is loaded, and no thread spins while it waits.
+    os.environ.update(TORCHDYNAMO_DISABLE="1", OMP_WAIT_POLICY="passive")
     try:
         for line in answers(_question()):
             print(json.dumps(line, ensure_ascii=False), flush=True)

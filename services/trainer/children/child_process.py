@@ -37,6 +37,8 @@ _SET = {
     # numpy's own threads start at import, and a fork server must have none.
     "OPENBLAS_NUM_THREADS": "1",
     "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True",
+    # Nothing here is compiled, but bitsandbytes' import would load the whole compiler for it: two seconds.
+    "TORCHDYNAMO_DISABLE": "1",
 }
 # Threads that spin while they wait make a training several times slower as soon as anything else (Kafka, the other
 # services) wants the same cores: products of 208 x 256 x 256 took 8 ms instead of 0.25 ms here.
