@@ -56,6 +56,7 @@ def load(plan: TrainPlan, device: torch.device) -> Loaded:
         falcon.take(base)
     if plan.quantization is not None:
         base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=plan.gradient_checkpointing)
+        _keep_for_training(base)
     model = get_peft_model(base, lora)
     if device.type == "cpu" and plan.precision.autocast is None:
         shortcuts.take(model)
@@ -126,5 +127,16 @@ def _dtype(name: str) -> torch.dtype:
 def _bitsandbytes(wanted: Quantization | None) -> BitsAndBytesConfig | None:
     if wanted is None:
         return None
+    skipped = wanted.llm_int8_skip_modules
     words = wanted.model_dump(exclude={"llm_int8_skip_modules"})
-    return BitsAndBytesConfig(**words, llm_int8_skip_modules=wanted.llm_int8_skip_modules)
+    return BitsAndBytesConfig(**words, llm_int8_skip_modules=None if skipped is None else list(skipped))
+
+
+def _keep_for_training(model: torch.nn.Module) -> None:
+    """Keep bitsandbytes from laying 4 bit weights out anew in an evaluation, as it does on CPUs with AVX512-BF16.
+
+    No gradient goes through that layout, and DoRA reads it wrongly.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
