@@ -17,7 +17,8 @@ HANDED_ON = frozenset(
 )
 
 
-def trainer_arguments(training: TrainingArguments) -> dict[str, object]:
+def trainer_arguments(training: TrainingArguments, *, gpu: bool) -> dict[str, object]:
     """Only what differs from TRL's defaults or was given, so that the plan stays readable."""
     values = dict(training)
-    return {name: values[name] for name in sorted(HANDED_ON & set(values)) if values[name] is not None}
+    taken = HANDED_ON if gpu else HANDED_ON - {"activation_offloading"}
+    return {name: values[name] for name in sorted(taken & set(values)) if values[name] is not None}

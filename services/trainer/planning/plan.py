@@ -117,7 +117,8 @@ def make_plan(
 ) -> TrainPlan:
     """Raise `UserError` naming the fields when the configuration, or the data, cannot work."""
     training = spec.config.training
-    refuse(spec.config, data)
+    gpu = bool(hardware.gpus) and not training.use_cpu
+    refuse(spec.config, data, gpu=gpu)
     precision, notes = choose_precision(spec.config.model, training, hardware)
     quantized = quantization(spec.config.quantization, precision)
     processes = max(1, len(hardware.gpus)) if not training.use_cpu else 1
@@ -144,7 +145,7 @@ def make_plan(
         quantization=quantized,
         lora=_lora(spec.config.lora),
         fused=dict(preset.fused),
-        arguments=trainer_arguments(training),
+        arguments=trainer_arguments(training, gpu=gpu),
         packing=training.packing,
         max_length=max_length(training, model),
         sampling=training.train_sampling_strategy,
@@ -165,7 +166,7 @@ def make_plan(
         memory_bytes=estimate(model, load),
         memory_limit=hardware.memory_bytes if training.use_cpu or not hardware.gpus else None,
         dataset_digest=data.digest,
-        notes=(*notes, *_advice(training)),
+        notes=(*notes, *_advice(training, gpu)),
     )
 
 
@@ -225,7 +226,9 @@ def _lora(lora: LoraConfig) -> dict[str, object]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
-def _advice(training: TrainingArguments) -> Iterator[str]:
+def _advice(training: TrainingArguments, gpu: bool) -> Iterator[str]:
+    if not gpu and (training.model_extra or {}).get("activation_offloading"):
+        yield "activation_offloading has no effect on a CPU: activations are in the machine's memory as it is"
     if "learning_rate" not in training.model_fields_set:
         yield (
             f"learning_rate is the default of {training.learning_rate:g}, made for training all weights; "

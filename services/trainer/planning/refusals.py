@@ -23,19 +23,19 @@ class Counted(Protocol):
     def trained_tokens(self) -> int: ...
 
 
-def refuse(config: TrainingConfig, data: Counted) -> None:
-    """Raise `UserError` with everything that stands against this training."""
+def refuse(config: TrainingConfig, data: Counted, *, gpu: bool) -> None:
+    """Raise `UserError` with everything that stands against this training; `gpu` is whether it runs on one."""
     if data.rows == 0 or data.trained_tokens == 0:
         raise UserError(
             Reason.NOTHING_TO_TRAIN,
             f"{data.rows} rows have {data.trained_tokens} tokens to train on: rows need an answer within max_length",
         )
-    problems = list(_problems(config, data))
+    problems = list(_problems(config, data, gpu))
     if problems:
         raise UserError(Reason.CONFIG_INVALID, "; ".join(problems))
 
 
-def _problems(config: TrainingConfig, data: Counted) -> Iterator[str]:
+def _problems(config: TrainingConfig, data: Counted, gpu: bool) -> Iterator[str]:
     training, lora, quantization = config.training, config.lora, config.quantization
     if training.bf16 and training.fp16:
         yield "TrainingArguments.bf16 and fp16 are both true: keep one of them"
@@ -52,6 +52,8 @@ def _problems(config: TrainingConfig, data: Counted) -> Iterator[str]:
             "TrainingArguments.load_best_model_at_end needs evaluations: set eval_strategy to epoch and "
             "DatasetConfig.train_test_split below 1"
         )
+    if lora.use_dora and quantization.load_in_8bit and not gpu:
+        yield "LoraConfig.use_dora does not work with QuantizationConfig.load_in_8bit on a CPU: use load_in_4bit"
     if lora.init_lora_weights in ("olora", "pissa") and (quantization.load_in_4bit or quantization.load_in_8bit):
         yield (
             f"LoraConfig.init_lora_weights: {lora.init_lora_weights} changes the base weights, which quantised ones "

@@ -130,6 +130,7 @@ def test_activations_are_recomputed_only_when_asked_for_or_when_memory_is_short(
             {"LoraConfig": {"init_lora_weights": "pissa"}, "QuantizationConfig": {"load_in_4bit": True}},
             "init_lora_weights",
         ),
+        ({"LoraConfig": {"use_dora": True}, "QuantizationConfig": {"load_in_8bit": True}}, "LoraConfig.use_dora"),
     ],
 )
 def test_what_cannot_work_is_refused_by_name(sections: dict[str, dict[str, Any]], fields: str) -> None:
@@ -148,3 +149,11 @@ def test_rows_without_anything_to_learn_are_refused() -> None:
 def test_a_default_learning_rate_is_remarked_on() -> None:
     assert any("learning_rate" in note for note in plan().notes)
     assert not any("learning_rate" in note for note in plan(TrainingArguments={"learning_rate": 1e-3}).notes)
+
+
+def test_activations_wait_in_the_machines_memory_only_where_there_is_another() -> None:
+    asked = {"activation_offloading": True}
+    on_cpu, on_gpu = plan(TrainingArguments=asked), plan(A100, TrainingArguments=asked)
+    assert "activation_offloading" not in on_cpu.arguments
+    assert any("activation_offloading" in note for note in on_cpu.notes)
+    assert on_gpu.arguments["activation_offloading"] is True
