@@ -38,6 +38,6 @@ def seconds_of(retry_after: str | None, now: datetime) -> float | None:
         return float(retry_after[:9])
     try:
         due = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (due.replace(tzinfo=due.tzinfo or UTC) - now).total_seconds())
