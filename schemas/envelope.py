@@ -17,7 +17,8 @@ MAX_DATA_BYTES = 1024 * 1024
 _REQUIRED = ("id", "type", "source", "specversion")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
-Headers = Iterable[tuple[str, bytes]]
+Headers = Iterable[tuple[str, bytes | None]]
+"""Kafka lets a header have no value: such a one counts as absent."""
 
 
 class EnvelopeError(ValueError):
@@ -104,6 +105,8 @@ def valid_traceparent(text: str | None) -> str | None:
 def _header_texts(headers: Headers) -> dict[str, str]:
     texts: dict[str, str] = {}
     for name, raw in headers:
+        if raw is None:
+            continue
         if len(raw) > MAX_HEADER_BYTES:
             raise EnvelopeError(f"header {name[:40]!r} has {len(raw):,} bytes, more than {MAX_HEADER_BYTES:,}")
         try:
@@ -118,6 +121,7 @@ def _time(text: str | None) -> datetime:
         return datetime.now(UTC)
     try:
         time = datetime.fromisoformat(text)
-    except ValueError as error:
+        # The first and the last hours of the calendar have no name in UTC.
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
         raise EnvelopeError(f"ce_time is not an RFC 3339 time: {text[:40]!r}") from error
-    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -22,6 +22,7 @@ from schemas.topics import full_type
 REQUEST = full_type("tuning.request")
 API_VERSIONS = (V1BETA1, V1ALPHA1)
 FAULT = "lorabusfault"
+_LAST_MS = int(datetime.max.replace(tzinfo=UTC).timestamp() * 1000) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +134,15 @@ def _bare(record: ConsumerRecord) -> Envelope:
         type=REQUEST,
         source="kafka",
         id=f"{record.topic}-{record.partition}-{record.offset}",
-        time=datetime.fromtimestamp(max(0, record.timestamp) / 1000, UTC),
+        time=datetime.fromtimestamp(min(max(0, record.timestamp), _LAST_MS) / 1000, UTC),
         traceparent=_traceparent(record),
         data=None,
     )
 
 
 def _traceparent(record: ConsumerRecord) -> str | None:
-    found = next((value for name, value in record.headers if name.lower() == "traceparent"), b"")
-    return valid_traceparent(found.decode(errors="replace"))
+    found = next((value for name, value in record.headers if name.lower() == "traceparent"), None)
+    return valid_traceparent((found or b"").decode(errors="replace"))
 
 
 def _short(value: object) -> str:

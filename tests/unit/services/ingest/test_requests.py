@@ -1,6 +1,8 @@
 """What a record of the requests topic is read as: an event, nothing but JSON, or something to refuse."""
 
+import dataclasses
 import json
+from collections.abc import Sequence
 
 import pytest
 from aiokafka import ConsumerRecord
@@ -11,11 +13,11 @@ from services.ingest.requests import REQUEST, Request, decode_request, request_o
 WORKSPACE = {"apiVersion": "kaito.sh/v1beta1", "kind": "Workspace", "metadata": {"name": "a"}}
 
 
-def record(value: bytes | None, headers: list[tuple[str, bytes]] | None = None) -> ConsumerRecord:
+def record(value: bytes | None, headers: Sequence[tuple[str, bytes | None]] | None = None) -> ConsumerRecord:
     return ConsumerRecord("tuning.requests.v1", 3, 41, 1_700_000_000_000, 0, None, value, None, -1, -1, headers or [])
 
 
-def read(value: object, headers: list[tuple[str, bytes]] | None = None) -> Request:
+def read(value: object, headers: Sequence[tuple[str, bytes | None]] | None = None) -> Request:
     return request_of(decode_request(record(json.dumps(value).encode(), headers)))
 
 
@@ -34,6 +36,14 @@ def test_a_bare_workspace_is_named_by_where_it_stands() -> None:
     assert request.received_at.year == 2023
     assert request.workspace == WORKSPACE
     assert request.fault is None
+
+
+@pytest.mark.parametrize("timestamp", [-1, 10**15, 2**63 - 1])
+def test_no_time_that_a_producer_claims_is_beyond_the_calendar(timestamp: int) -> None:
+    claimed = dataclasses.replace(record(json.dumps(WORKSPACE).encode()), timestamp=timestamp)
+    request = request_of(decode_request(claimed))
+    assert 1970 <= request.received_at.year <= 9999
+    assert encode(Envelope(type="t", source="s", data=None, time=request.received_at))
 
 
 def test_it_is_the_same_request_when_it_is_read_again() -> None:
@@ -108,3 +118,4 @@ def test_what_is_no_json_object_cannot_be_answered(value: bytes | None) -> None:
 
 def test_a_broken_traceparent_is_ignored() -> None:
     assert read(WORKSPACE, [("traceparent", b"zz")]).traceparent is None
+    assert read(WORKSPACE, [("traceparent", None)]).traceparent is None
