@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import psutil
+import stamina
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from deploy.native.stack import KAFKA, Supervisor
 from schemas.envelope import Envelope, encode
@@ -87,7 +88,9 @@ class Driver:
         topic = self._peer.answers
         places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
         for place in places:
-            _, place.offset = self._consumer.get_watermark_offsets(place, timeout=PATIENCE)
+            for attempt in stamina.retry_context(on=KafkaException, timeout=PATIENCE):  # A new topic has no leader yet.
+                with attempt:
+                    _, place.offset = self._consumer.get_watermark_offsets(place, timeout=1)
         self._consumer.assign(places)
         return self
 
@@ -104,7 +107,8 @@ class Driver:
         """Take answers until that time or until there are so many."""
         while len(self.answered) < wanted and (left := until - time.perf_counter()) > 0:
             for record in self._consumer.consume(500, timeout=min(left, 0.001)):
-                headers = {name: text if isinstance(text, bytes) else b"" for name, text in list(record.headers() or ())}
+                named = list(record.headers() or ())
+                headers = {name: text if isinstance(text, bytes) else b"" for name, text in named}
                 if self._peer.answered in (b"", headers.get("ce_type")):
                     answer_to = headers.get("ce_requestid") or headers.get("ce_id") or b""
                     self.answered.setdefault(answer_to.decode(), time.perf_counter())
