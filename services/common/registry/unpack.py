@@ -67,7 +67,10 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
 
 
 def _whiteout(out: Path, path: PurePosixPath) -> None:
-    removed = out / path.parent if path.name == _OPAQUE else out / path.with_name(path.name.removeprefix(_WHITEOUT))
+    hidden = path.name.removeprefix(_WHITEOUT)
+    if hidden in ("", ".", ".."):  # `.wh...` would remove the folder around.
+        raise BadLayerError(f"the layer removes an entry outside of the image: {plain(str(path))!r}")
+    removed = out / path.parent / ("" if path.name == _OPAQUE else hidden)
     if removed.is_dir():
         shutil.rmtree(removed)
     else:

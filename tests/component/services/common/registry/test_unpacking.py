@@ -13,7 +13,7 @@ from services.common.registry.descriptors import (
 )
 from services.common.registry.download import download_files
 from services.common.registry.errors import RegistryRefused
-from services.common.registry.unpack import Limits
+from services.common.registry.unpack import BadLayerError, Limits, unpack
 from tests.component.services.common.registry.client import descriptor, repository
 from tests.component.services.common.registry.fake_registry import FakeRegistry, running
 
@@ -53,6 +53,18 @@ async def test_files_of_all_layers_with_whiteouts(tmp_path: Path) -> None:
         assert await taken(registry, tmp_path / "out", first, second) == ["data/a.csv"]
     assert (tmp_path / "out" / "data" / "a.csv").read_bytes() == b"new"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("name", [".wh...", "data/.wh...", "data/.wh..", ".wh."])
+def test_a_whiteout_removes_nothing_around_its_folder(name: str, tmp_path: Path) -> None:
+    """`.wh...` names the folder above: a pull into a home would have emptied the home."""
+    mine, layer, out = tmp_path / "mine.txt", tmp_path / "layer", tmp_path / "out"
+    mine.write_text("kept")
+    (out / "data").mkdir(parents=True)
+    layer.write_bytes(layer_of((tarfile.TarInfo(name), b"")))
+    with pytest.raises(BadLayerError, match="outside"):
+        unpack(layer, "tar", out, lambda _: True, Limits())
+    assert mine.read_text() == "kept"
 
 
 @pytest.mark.parametrize(
