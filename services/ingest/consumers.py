@@ -1,16 +1,20 @@
 """The consumers of one process, looked at from outside: are they in place, and how far behind."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from services.common.errors import WorldError
 from services.common.kafka.dead_letters import DeadLetters
+from services.common.metrics import last_fetches
 from services.common.object_store import ObjectStore
 from services.ingest.follow import Following
 from services.ingest.handlers import Membership
 
 PROBE = "probes/ready"
+SILENT_SECONDS = 15.0
+"""Kafka answers each fetch within half a second, also when there is nothing new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,9 @@ class Consumers:
         missing = {topic: "waits for its partitions" for topic, held in self.memberships.items() if not held.joined}
         if not self.following.caught_up:
             missing["read model"] = "is being built from Kafka"
+        silent = time.time() - max(last_fetches(self.subscribers).values(), default=0)
+        if not missing and silent > SILENT_SECONDS:
+            missing["kafka"] = f"has not answered for {silent:.0f} s"
         try:
             await self.store.exists(PROBE)
         except WorldError as error:

@@ -1,12 +1,15 @@
 """`/v1/jobs`: submit, list, show, cancel."""
 
+import asyncio
 import base64
 import hashlib
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 from uuid import uuid4
 
 import orjson
+from aiokafka.errors import KafkaTimeoutError
 from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi import Request as HttpRequest
 
@@ -29,6 +32,8 @@ Rerun = Annotated[
     str | None, Query(max_length=128, description="Makes the same spec a new job; empty takes a nonce of its own.")
 ]
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
@@ -38,6 +43,17 @@ class Jobs:
     cancellation: Cancellation
     idempotency: Idempotency
     model: ReadModel
+    patience: float = 15.0
+    """Seconds that a caller is left without an answer; Kafka's own client would wait for its broker for ever."""
+
+    async def told(self, work: Coroutine[Any, Any, T]) -> T:
+        """Give what the work gives. When Kafka does not take it in time, the caller hears so; the work goes on."""
+        task = asyncio.ensure_future(work)
+        done, _ = await asyncio.wait({task}, timeout=self.patience)
+        if not done:
+            task.add_done_callback(lambda late: late.cancelled() or late.exception())
+            raise KafkaTimeoutError(f"no answer within {self.patience:.0f} s")
+        return task.result()
 
     async def row(self, job_id: str) -> JobRow:
         """Give a job's row; one that was accepted a moment ago is answered from its spec."""
@@ -73,7 +89,7 @@ def jobs_router(jobs: Jobs) -> APIRouter:
         requests, body = await read_workspaces(http, request_id=request_id, rerun=nonce, now=jobs.acceptance.clock())
         if idempotency_key:
             await jobs.idempotency.check(idempotency_key, hashlib.sha256(body + (rerun or "").encode()).hexdigest())
-        rows = await _accept_all(jobs, requests)
+        rows = await jobs.told(_accept_all(jobs, requests))
         if len(rows) > 1:
             return _answer({"jobs": [row.to_wire() for row in rows]}, 202)
         return _answer(rows[0].to_wire(), 202, {"Location": f"/v1/jobs/{rows[0].job_id}"})
@@ -112,7 +128,7 @@ def _add_wishes(router: APIRouter, jobs: Jobs) -> None:
     @router.post("/{job_id}/cancel", status_code=202, response_model=JobRow, responses=problems(404, 503))
     async def cancel(job_id: JobId) -> Response:
         """Ask for the job's end; the answer has the state that it goes to, or ended with before."""
-        state = await jobs.cancellation.cancel(job_id, "http")
+        state = await jobs.told(jobs.cancellation.cancel(job_id, "http"))
         row = await jobs.row(job_id)
         if state is not None and not row.state.terminal:
             row = row.model_copy(update={"state": state, "kaito_state": state.kaito})
@@ -121,7 +137,7 @@ def _add_wishes(router: APIRouter, jobs: Jobs) -> None:
     @router.post("/{job_id}/publish", status_code=202, response_model=JobRow, responses=problems(404, 409, 503))
     async def publish(job_id: JobId) -> Response:
         """Publish once more what an ended job has trained, without training: the answer is the job that does it."""
-        accepted = await jobs.acceptance.publish(job_id)
+        accepted = await jobs.told(jobs.acceptance.publish(job_id))
         if accepted is None:
             row = await jobs.row(job_id)
             why = "has no complete adapter" if row.state.terminal else f"is {row.state.value}: wait for its end"

@@ -30,12 +30,12 @@ def actions_router(jobs: Jobs, links: Links) -> APIRouter:
     @router.post("/jobs/{job_id}/cancel")
     async def cancel(job_id: JobId) -> RedirectResponse:
         await jobs.row(job_id)
-        await jobs.cancellation.cancel(job_id, "page")
+        await jobs.told(jobs.cancellation.cancel(job_id, "page"))
         return RedirectResponse(f"/jobs/{job_id}", SEE_OTHER)
 
     @router.post("/jobs/{job_id}/again")
     async def again(job_id: JobId) -> RedirectResponse:
-        accepted = await jobs.acceptance.again(job_id)
+        accepted = await jobs.told(jobs.acceptance.again(job_id))
         if accepted is None:
             raise ProblemError(404, "No such job", f"there is no accepted job {job_id[:200]!r}")
         return RedirectResponse(f"/jobs/{accepted.record.job_id}", SEE_OTHER)

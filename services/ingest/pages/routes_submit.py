@@ -44,7 +44,7 @@ def submit_router(jobs: Jobs, tokens: Tokens) -> APIRouter:
         fields = await _fields(http)
         text = fields.get("yaml", "").replace("\r\n", "\n")
         try:
-            answers = await _answers(jobs, text, write=fields.get("do") == "submit")
+            answers = await jobs.told(_answers(jobs, text, write=fields.get("do") == "submit"))
         except ProblemError as error:
             problems = [_placed(text, 0, problem) for problem in error.details.problems or ()]
             return page("submit.html", UNPROCESSABLE, text=text, problems=problems, checked=False)

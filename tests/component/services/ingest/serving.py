@@ -76,11 +76,16 @@ class Quiet:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, settings: IngestSettings, *, loopback: bool = True, links: Links | None = None
+    folder: Path,
+    settings: IngestSettings,
+    *,
+    loopback: bool = True,
+    links: Links | None = None,
+    patience: float = 15.0,
 ) -> AsyncIterator[Client]:
     at = world()
     async with open_read_model(folder, KafkaLog("test", {}, {})) as model:
-        jobs = Jobs(at.acceptance, at.cancellation, Idempotency(at.store), model)
+        jobs = Jobs(at.acceptance, at.cancellation, Idempotency(at.store), model, patience)
 
         app = build_app(jobs, Quiet(), Metrics(), tokens=read_tokens(settings), loopback=loopback, links=links)
         async with serve(app, "127.0.0.1", 0) as address, aiohttp.ClientSession(f"http://{address}") as http:

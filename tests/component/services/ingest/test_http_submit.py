@@ -1,13 +1,15 @@
 """Asking for jobs over HTTP: what is accepted, what is refused and how it says so."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from services.ingest.settings import MAX_BODY_BYTES
-from tests.component.services.ingest.harness import workspace
-from tests.component.services.ingest.serving import YAML, Client
+from services.ingest.settings import MAX_BODY_BYTES, IngestSettings
+from tests.component.services.ingest.harness import Sent, workspace
+from tests.component.services.ingest.serving import YAML, Client, serving
 
 
 async def test_a_workspace_is_accepted_and_can_be_read_before_kafka_has_brought_it(client: Client) -> None:
@@ -107,3 +109,22 @@ async def test_what_cannot_be_read_is_a_problem_that_says_why(
         problem = await answer.json(content_type="application/problem+json")
     assert (answer.status, problem["status"]) == (status, status)
     assert word in problem["detail"]
+
+
+async def test_while_kafka_is_away_the_caller_hears_so_and_the_request_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back, enqueue = asyncio.Event(), Sent.enqueue
+
+    async def once_it_is_back(*what: Any) -> Any:
+        await back.wait()
+        return await enqueue(*what)
+
+    monkeypatch.setattr(Sent, "enqueue", once_it_is_back)
+    async with serving(tmp_path, IngestSettings(home=tmp_path), patience=0.05) as client:
+        async with client.http.post("/v1/jobs", data=yaml.safe_dump(workspace()), headers=YAML) as answer:
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+            assert "Kafka does not take the event" in (await answer.json())["detail"]
+        back.set()
+        await client.submit(workspace())
+        assert client.world.sent.types[:2] == ["job.accepted", "job.queued"]
