@@ -5,6 +5,7 @@ asked for. Nothing is fetched from anywhere, and only safetensors are loaded: an
 """
 
 import argparse
+import importlib
 import json
 import os
 import sys
@@ -36,6 +37,7 @@ def main() -> int:
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_VERBOSITY="error", TOKENIZERS_PARALLELISM="false")
     # As for trainings (children/child_process.py): no compiler is loaded, and no thread spins while it waits.
     os.environ.update(TORCHDYNAMO_DISABLE="1", OMP_WAIT_POLICY="passive")
+    importlib.import_module("services.trainer.quiet_imports")
     try:
         for line in answers(_question()):
             print(json.dumps(line, ensure_ascii=False), flush=True)

@@ -33,7 +33,8 @@ _TARGET = "services.trainer.training.child:train"
 _AFTER_TERM = 2.0
 _LAST_WORDS = 2000
 TO_TRAIN = (
-    *("torch", "transformers", "transformers.models.auto.modeling_auto", "transformers.models.llama.modeling_llama"),
+    *("services.trainer.quiet_imports", "torch", "transformers"),
+    *("transformers.models.auto.modeling_auto", "transformers.models.llama.modeling_llama"),
     *("peft", "datasets", "trl.trainer.sft_trainer"),
     *("services.trainer.training.child", "services.trainer.training.warm"),
 )
