@@ -55,6 +55,8 @@ test-tools:
 	    && mv $$folder/usr/bin/* $(VENV)/bin/ && rm -r $$folder \
 	    || { echo "lorabus: could not; put both on the PATH and try again"; exit 1; }; }
 
+# Compiled once, the tests are collected in half the time, also where Python is told to write no bytecode.
+test: export PYTHONDONTWRITEBYTECODE =
 test: setup lint test-tools ## Everything: lint, unit, component, integration, end to end.
 	@$(VENV)/bin/python -m deploy.native
 	@$(VENV)/bin/pytest --numprocesses $(WORKERS) --durations 15

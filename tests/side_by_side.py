@@ -7,10 +7,11 @@ takes longest begins first, so that what is left at the end is short.
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-LONG = ("tests/e2e/", "tests/chaos/", "tests/component/services/trainer/training/", "tests/component/", "tests/")
-SYSTEMS = ("tests/e2e/", "tests/chaos/")
-WITHOUT_IT = ("tests/e2e/test_stack.py", "tests/e2e/lorabus/test_demo.py", "tests/e2e/lorabus/test_no_servers.py")
-"""Tests that start what they need by themselves."""
+TRAININGS = "tests/component/services/trainer/training/"
+SHARING = ("tests/e2e/", "tests/chaos/", TRAININGS)
+"""Folders whose tests share a system, or the process that has imported torch."""
+NOT_SHARING = ("tests/e2e/test_stack.py", "tests/e2e/lorabus/test_demo.py", "tests/e2e/lorabus/test_no_servers.py")
+LONG = (*SHARING, "tests/component/", "")
 
 
 class BySystem(LoadFileScheduling):  # type: ignore[misc]
@@ -18,7 +19,7 @@ class BySystem(LoadFileScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file = str(super()._split_scope(nodeid))
-        return file if file in WITHOUT_IT else next((folder for folder in SYSTEMS if file.startswith(folder)), file)
+        return file if file in NOT_SHARING else next((folder for folder in SHARING if file.startswith(folder)), file)
 
 
 def longest_first(items: list[pytest.Item]) -> None:

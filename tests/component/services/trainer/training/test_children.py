@@ -114,6 +114,8 @@ async def test_a_fork_server_that_was_killed_is_started_again(server: Forkserver
             await asyncio.wait_for(child.exited, 10)
         assert lost.value.reason is Reason.WORKER_KILLED
     assert await gone([pids[0]])
+    # Nobody is left to end what the child had started.
+    os.kill(pids[1], signal.SIGKILL)
     async with server.child("child_targets:environment", {}, tmp_path / "log", Confinement()) as child:
         assert await child.exited == 0
     assert server.pid != first
