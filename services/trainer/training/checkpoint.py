@@ -6,6 +6,7 @@ data is the step, and every step draws its random numbers from a seed of its own
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def trained_weights(model: Any) -> dict[str, torch.Tensor]:
     return {name: weight.detach() for name, weight in model.named_parameters() if weight.requires_grad}
 
 
-def put_weights(model: Any, weights: dict[str, torch.Tensor]) -> None:
+def put_weights(model: Any, weights: Mapping[str, torch.Tensor]) -> None:
     """Replace what learns; raises ValueError when names or shapes differ."""
     mine = trained_weights(model)
     if mine.keys() != weights.keys() or any(mine[name].shape != weights[name].shape for name in mine):

@@ -97,7 +97,7 @@ class Evaluator:
         model = self._loaded.model
         was_training = model.training
         model.eval()
-        with torch.inference_mode(), model.disable_adapter() if base else nullcontext():
+        with torch.inference_mode(), self._loaded.as_base() if base else nullcontext():
             yield
         model.train(was_training)
 

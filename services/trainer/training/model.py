@@ -1,7 +1,8 @@
 """The base model with its adapter, from a local folder: safetensors only, no code of the model's own, no network."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,21 +17,43 @@ from services.trainer.planning.plan import TrainPlan
 from services.trainer.planning.quantization import Quantization
 from services.trainer.planning.targets import resolve_targets
 from services.trainer.training import attention, falcon, shortcuts
+from services.trainer.training.checkpoint import put_weights, trained_weights
 
 # Attention of these kinds is what `attention.py` computes; anything else keeps the library's own way, with padding.
 _PLAIN_LAYERS = frozenset({"full_attention", "sliding_attention"})
+# First weights that are taken out of the base model's.
+_TAKING = ("pissa", "olora")
 _UNUSUAL = ("attn_logit_softcapping", "alibi", "use_bidirectional_attention")
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """`flat`: rows may lie one behind the other in one sequence; else they are padded."""
+    """`flat`: rows may lie one behind the other in one sequence; else they are padded.
+
+    `start` is what is trained as it was before, where putting the adapter on has changed the base model's weights:
+    with these both together are the base model.
+    """
 
     model: PeftModel
     tokenizer: Any
     targets: tuple[str, ...]
     flat: bool
     device: torch.device
+    start: Mapping[str, torch.Tensor]
+
+    @contextmanager
+    def as_base(self) -> Iterator[None]:
+        """The base model alone."""
+        if not self.start:
+            with self.model.disable_adapter():
+                yield
+            return
+        kept = {name: weight.clone() for name, weight in trained_weights(self.model).items()}
+        put_weights(self.model, self.start)
+        try:
+            yield
+        finally:
+            put_weights(self.model, kept)
 
 
 def load(plan: TrainPlan, device: torch.device) -> Loaded:
@@ -62,7 +85,7 @@ def load(plan: TrainPlan, device: torch.device) -> Loaded:
         shortcuts.take(model)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     targets = tuple(name for name, module in model.named_modules() if hasattr(module, "lora_A"))
-    return Loaded(model, tokenizer, targets, flat, device)
+    return Loaded(model, tokenizer, targets, flat, device, _start(model, lora))
 
 
 def read_config(folder: Path) -> dict[str, object]:
@@ -94,6 +117,12 @@ def _lora_config(plan: TrainPlan, linear: Sequence[str]) -> LoraConfig:
         return LoraConfig(**given, target_modules=targets, task_type="CAUSAL_LM")
     except (TypeError, ValueError) as error:
         raise UserError(Reason.CONFIG_INVALID, f"LoraConfig: {error}"[:500]) from error
+
+
+def _start(model: Any, lora: LoraConfig) -> dict[str, torch.Tensor]:
+    if lora.init_lora_weights not in _TAKING:
+        return {}
+    return {name: weight.clone() for name, weight in trained_weights(model).items()}
 
 
 def _can_be_flat(model: Any, config: Any) -> bool:
