@@ -35,6 +35,12 @@ def dockerfile(service: str) -> str:
     return (ROOT / str(SERVICES[service]["build"]["dockerfile"])).read_text()
 
 
+def copied(service: str) -> list[str]:
+    """The paths that its image takes from here."""
+    lines = re.findall(r"^COPY (?!--from)(.+)$", dockerfile(service), re.MULTILINE)
+    return [path for line in lines for path in line.split()[:-1]]
+
+
 def test_it_has_the_parts_of_the_stack_and_the_three_services() -> None:
     seen = {"jaeger", "prometheus", "grafana"}
     assert set(SERVICES) == {"kafka", "minio", "registry", "topics", "bucket", *seen, *SETTINGS}
@@ -67,6 +73,23 @@ def test_no_secret_stands_in_an_environment() -> None:
     named = [f"{name}.{key}" for name, service in SERVICES.items() for key in service.get("environment", {})]
     secret = re.compile(r"(SECRET_KEY|PASSWORD|TOKEN)$")
     assert [name for name in named if secret.search(name)] == []
+
+
+def test_secrets_are_files_which_alone_a_read_only_container_can_be_given() -> None:
+    assert [service for service in SERVICES.values() if service.get("read_only") and service.get("secrets")]
+    files = [ROOT / "deploy" / secret["file"] for secret in COMPOSE["secrets"].values()]
+    assert {file.resolve().parent for file in files} == {ROOT / ".lorabus/compose"}
+
+
+def test_what_runs_once_is_waited_for_or_up_would_call_its_end_a_failure() -> None:
+    once = {name for name, service in SERVICES.items() if "restart" not in service}
+    waited = {
+        name
+        for service in SERVICES.values()
+        for name, how in service.get("depends_on", {}).items()
+        if how["condition"] == "service_completed_successfully"
+    }
+    assert once == waited == {"topics", "bucket"}
 
 
 def test_ports_are_published_on_loopback_only() -> None:
@@ -150,13 +173,15 @@ def test_its_command_is_one_of_ours(service: str) -> None:
 
 @pytest.mark.parametrize("service", BUILT)
 def test_its_image_is_made_of_paths_that_exist(service: str) -> None:
-    copied = [
-        word
-        for line in re.findall(r"^COPY (?!--from)(.+)$", dockerfile(service), re.MULTILINE)
-        for word in line.split()[:-1]
-    ]
-    assert copied
-    assert [path for path in copied if not (ROOT / path).exists()] == []
+    assert copied(service)
+    assert [path for path in copied(service) if not (ROOT / path).exists()] == []
+
+
+def test_the_builder_is_sent_what_is_copied_and_nothing_else() -> None:
+    lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    assert (lines[0], lines[-1]) == ("*", "**/__pycache__")
+    sent = {line.removeprefix("!") for line in lines[1:-1]}
+    assert sent == {path.partition("/")[0] for service in BUILT for path in copied(service)}
 
 
 @pytest.mark.parametrize("service", SETTINGS)
