@@ -44,7 +44,7 @@ EFFECTS: Mapping[str, Mapping[str, str]] = {
         "use_rslora": "scale divided by the rank's square root",
         "use_dora": "magnitude and direction apart",
         "lora_bias": "a bias in the adapter",
-        "init_lora_weights": "first weights of the adapter; of pissa and olora it leaves with twice the rank, for any reader",
+        "init_lora_weights": "first weights of the adapter; pissa and olora are saved with twice the rank",
         "layers_to_transform": "numbers of the layers that get an adapter",
         "layers_pattern": "name of the layers' list",
         "rank_pattern": "rank by module",
