@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from schemas.events.base import EventData, State, Wire
 
@@ -108,6 +108,12 @@ class TuningRequest(Wire):
     workspace: dict[str, object]
     config_maps: dict[str, dict[str, str]] = Field(default_factory=dict)
     rerun: str | None = Field(default=None, max_length=128)
+
+    @field_validator("config_maps", mode="before")
+    @classmethod
+    def _none_is_absent(cls, value: object) -> object:
+        """Go and Java write an absent map as null."""
+        return {} if value is None else value
 
 
 EndType = Literal["job.succeeded", "job.failed", "job.cancelled", "job.rejected"]

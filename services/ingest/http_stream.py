@@ -24,16 +24,18 @@ def stream_router(jobs: Jobs) -> APIRouter:
     @router.get(
         "/{job_id}/events/stream",
         response_class=EventSourceResponse,
-        responses=problems(404) | {NO_MORE: {"description": "The job has ended and its last event was seen."}},
+        responses=problems(404) | {NO_MORE: {"description": "The job has ended, and no event comes any more."}},
     )
     async def stream(job_id: JobId, last_event_id: Annotated[str | None, Header(max_length=400)] = None) -> Response:
         """Send what has happened, or what came after `Last-Event-ID`, then what happens; ends with the job."""
         row = await jobs.row(job_id)
         after = await jobs.model.offset_of(job_id, last_event_id) if last_event_id else None
-        # A browser opens a stream again that has ended; 204 is how it learns that nothing will come.
-        if after is not None and row.state.terminal and not await jobs.model.events(job_id, after, 1):
+        start = -1 if after is None else after
+        # A browser opens a stream again that has ended, and Kafka keeps events for a while only; 204 is how a caller
+        # learns that nothing will come.
+        if row.state.terminal and not await jobs.model.events(job_id, start, 1):
             return Response(status_code=NO_MORE)
-        return EventSourceResponse(follow(jobs.model, job_id, -1 if after is None else after), ping=HEARTBEAT_SECONDS)
+        return EventSourceResponse(follow(jobs.model, job_id, start), ping=HEARTBEAT_SECONDS)
 
     return router
 

@@ -89,3 +89,6 @@ async def test_a_stream_goes_on_after_the_last_event_that_was_seen_and_says_when
         assert answer.status == 204
     async with client.http.get(path, headers={"Last-Event-ID": "unknown"}) as answer:
         assert len([event async for event in lines(answer)]) == 4
+    await client.jobs.model.prune({0: 1000})
+    async with client.http.get(path) as answer:
+        assert answer.status == 204

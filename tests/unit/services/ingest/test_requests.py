@@ -38,6 +38,11 @@ def test_a_bare_workspace_is_named_by_where_it_stands() -> None:
     assert request.fault is None
 
 
+def test_null_is_as_good_as_absent() -> None:
+    request = read({"workspace": WORKSPACE, "configMaps": None, "rerun": None})
+    assert (request.config_maps, request.rerun, request.fault) == ({}, None, None)
+
+
 @pytest.mark.parametrize("timestamp", [-1, 10**15, 2**63 - 1])
 def test_no_time_that_a_producer_claims_is_beyond_the_calendar(timestamp: int) -> None:
     claimed = dataclasses.replace(record(json.dumps(WORKSPACE).encode()), timestamp=timestamp)
