@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from time import time
 from typing import Any
 
 from aiohttp import web
@@ -9,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from schemas.topics import Topic
 from services.common.errors import StartError, WorldError
+from services.common.metrics import SILENT_SECONDS, last_fetches
 from services.common.object_store import ObjectStore
 from services.common.settings import Settings
 
@@ -62,6 +64,8 @@ async def missing_parts(settings: Settings, store: ObjectStore, subscriber: Any,
     consumer = subscriber.consumer
     if consumer is None or not consumer.assignment():
         missing["kafka"] = f"no partitions of {topic.name} from {settings.kafka} yet"
+    elif (answered := last_fetches({topic.name: subscriber})[topic.name]) and time() - answered > SILENT_SECONDS:
+        missing["kafka"] = f"{settings.kafka} has not answered for {time() - answered:.0f} s"
     try:
         await store.exists("probes/ready")
     except WorldError as error:

@@ -16,6 +16,8 @@ from prometheus_client.registry import Collector
 from services.common.kafka.dead_letters import DeadLetters
 
 SLEEP_SECONDS = 0.5
+SILENT_SECONDS = 15.0
+"""Kafka answers each fetch within half a second, also when there is nothing new: silent for so long, it is away."""
 LONG_SECONDS = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, *(hours * 3600 for hours in (2, 4, 8, 24, 72)))
 """Bounds for what takes a moment with a small model and days with a large one."""
 _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)

@@ -7,14 +7,12 @@ from typing import Any
 
 from services.common.errors import WorldError
 from services.common.kafka.dead_letters import DeadLetters
-from services.common.metrics import last_fetches
+from services.common.metrics import SILENT_SECONDS, last_fetches
 from services.common.object_store import ObjectStore
 from services.ingest.follow import Following
 from services.ingest.handlers import Membership
 
 PROBE = "probes/ready"
-SILENT_SECONDS = 15.0
-"""Kafka answers each fetch within half a second, also when there is nothing new."""
 
 
 @dataclass(frozen=True, slots=True)

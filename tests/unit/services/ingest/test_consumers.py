@@ -7,8 +7,9 @@ from typing import Any, cast
 import pytest
 from obstore.store import MemoryStore
 
+from services.common.metrics import SILENT_SECONDS
 from services.common.object_store import ObjectStore
-from services.ingest.consumers import SILENT_SECONDS, Consumers
+from services.ingest.consumers import Consumers
 
 
 @pytest.mark.parametrize(("silent", "missing"), [(1.0, set()), (SILENT_SECONDS + 5, {"kafka"})])
