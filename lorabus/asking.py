@@ -16,13 +16,25 @@ MODULE = "services.trainer.generate"
 
 
 def ask(
-    model: Path, adapter: Path, prompts: Sequence[str], *, whom: Sequence[str], plain: bool = False
+    model: Path,
+    adapter: Path,
+    prompts: Sequence[str],
+    *,
+    whom: Sequence[str],
+    plain: bool = False,
+    template: str | None = None,
 ) -> Generator[dict[str, str], None, None]:
-    """The answers as they come: `{"prompt", "base", "adapter"}`, the latter two as `whom` says."""
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file, tempfile.TemporaryFile("w+") as errors:
-        json.dump(list(prompts), file)
-        file.flush()
-        folders = ["--model", str(model), "--adapter", str(adapter), "--prompts-file", file.name]
+    """The answers as they come: `{"prompt", "base", "adapter"}`, the latter two as `whom` says.
+
+    `template` is the chat template that the adapter was taught with, where that is not the model's own.
+    """
+    with tempfile.TemporaryDirectory(prefix="lorabus-") as folder, tempfile.TemporaryFile("w+") as errors:
+        asked, written = Path(folder) / "prompts.json", Path(folder) / "template.jinja"
+        asked.write_text(json.dumps(list(prompts)))
+        folders = ["--model", str(model), "--adapter", str(adapter), "--prompts-file", str(asked)]
+        if template is not None:
+            written.write_text(template)
+            folders += ["--template-file", str(written)]
         command = [sys.executable, "-m", MODULE, *folders, *(["--plain"] if plain else []), "--ask", *whom]
         with _running(command, errors) as process:
             for line in process.stdout or ():

@@ -5,6 +5,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from lorabus.api import open_api
@@ -16,6 +17,7 @@ from lorabus.pulling import pull
 from lorabus.settings import CallerSettings, read_settings
 from lorabus.telling import printable
 from schemas.identity import is_job_id
+from schemas.workspace import spec_from_json
 from services.common.errors import LorabusError
 
 TURNS = {"messages", "conversations", "prompt-completion", "alpaca"}
@@ -26,11 +28,11 @@ def generate(target: str, prompt: str, *, base: bool, plain: bool, as_json: bool
     """Print the answer. A job's rows tell how it was taught; of a folder nobody knows but the user."""
     settings = read_settings()
     with adapter_of(target, settings) as adapter:
-        plain = plain or (is_job_id(target) and asyncio.run(_taught_plainly(target, settings)))
+        taught = asyncio.run(_taught(target, settings)) if is_job_id(target) else _Taught()
         model = base_model_of(adapter, settings)
         note("loading the model (some seconds)")
         who = "base" if base else "adapter"
-        for line in ask(model, adapter, [prompt], whom=[who], plain=plain):
+        for line in ask(model, adapter, [prompt], whom=[who], plain=plain or taught.plain, template=taught.template):
             if as_json:
                 json_line({"prompt": prompt, "with": who, "answer": line[who]})
             else:
@@ -38,15 +40,25 @@ def generate(target: str, prompt: str, *, base: bool, plain: bool, as_json: bool
     return DONE
 
 
-async def _taught_plainly(job_id: str, settings: CallerSettings) -> bool:
-    """Whether the job's rows were texts to go on from, not turns of a chat; False when nobody knows any more."""
+@dataclass(frozen=True, slots=True)
+class _Taught:
+    """`plain`: the rows were texts to go on from, not turns of a chat. `template` is the request's own."""
+
+    plain: bool = False
+    template: str | None = None
+
+
+async def _taught(job_id: str, settings: CallerSettings) -> _Taught:
+    """As the job's events tell; nothing when nobody knows any more."""
     async with open_api(settings) as api:
         try:
             events = await api.events(job_id)
         except LorabusError:
-            return False
+            return _Taught()
     shapes = {word for event in events for word in re.split(r"[ ,]+", str(event.get("format", "")))}
-    return "text" in shapes and not shapes & TURNS
+    specs = (spec_from_json(event["spec"]) for event in events if isinstance(event.get("spec"), dict))
+    template = next((spec.config.model.chat_template for spec in specs), None)
+    return _Taught("text" in shapes and not shapes & TURNS, template)
 
 
 @contextmanager

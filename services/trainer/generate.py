@@ -21,7 +21,10 @@ BASE, ADAPTER = "base", "adapter"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of whom. `plain` prompts are texts to go on from; others are one user's turn in a chat."""
+    """What is asked of whom. `plain` prompts are texts to go on from; others are one user's turn in a chat.
+
+    `template` is the one that the adapter was taught with, where that is not the base model's own.
+    """
 
     model: Path
     adapter: Path | None
@@ -29,6 +32,7 @@ class Question:
     whom: Sequence[str]
     plain: bool
     max_new_tokens: int
+    template: str | None = None
 
 
 def main() -> int:
@@ -50,6 +54,7 @@ def main() -> int:
 def answers(question: Question) -> Iterator[dict[str, str]]:
     """One prompt after the other, greedy: the same weights always say the same."""
     tokenizer, model = _load(question.model, question.adapter)
+    tokenizer.chat_template = question.template or tokenizer.chat_template
     for prompt in question.prompts:
         line = {"prompt": prompt}
         for who in question.whom:
@@ -97,13 +102,15 @@ def _question() -> Question:
     parser.add_argument("--prompts-file", type=Path, required=True, help="a JSON list of texts")
     parser.add_argument("--ask", nargs="+", choices=(BASE, ADAPTER), help="whom to ask; default: the most there is")
     parser.add_argument("--plain", action="store_true", help="go on from the text, without the chat template")
+    parser.add_argument("--template-file", type=Path, help="the chat template that the adapter was taught with")
     parser.add_argument("--max-new-tokens", type=int, default=128)
     chosen = parser.parse_args()
     whom = chosen.ask or [ADAPTER if chosen.adapter else BASE]
     if ADAPTER in whom and chosen.adapter is None:
         parser.error("--ask adapter needs --adapter")
     prompts = json.loads(chosen.prompts_file.read_text())
-    return Question(chosen.model, chosen.adapter, prompts, whom, chosen.plain, chosen.max_new_tokens)
+    template = chosen.template_file.read_text() if chosen.template_file else None
+    return Question(chosen.model, chosen.adapter, prompts, whom, chosen.plain, chosen.max_new_tokens, template)
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ class TrainPlan(BaseModel):
     quantization: Quantization | None = None
     lora: dict[str, object]
     fused: dict[str, str] = Field(default_factory=dict)
+    chat_template: str | None = Field(default=None, description="The request's own; the rows are tokenised with it.")
     arguments: dict[str, object]
 
     packing: bool = False
@@ -99,7 +100,7 @@ class TrainPlan(BaseModel):
         """Of what decides the course of the training; folders, threads, memory and words do not."""
         left_out = {
             *("model_folder", "tokens_folder", "resume_folder", "threads", "memory_bytes", "memory_limit", "notes"),
-            *("tokens_per_pass", "gradient_checkpointing", "checkpoint_seconds", "samples"),
+            *("tokens_per_pass", "gradient_checkpointing", "checkpoint_seconds", "samples", "chat_template"),
         }
         return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()
 
@@ -145,6 +146,7 @@ def make_plan(
         quantization=quantized,
         lora=_lora(spec.config.lora),
         fused=dict(preset.fused),
+        chat_template=spec.config.model.chat_template,
         arguments=trainer_arguments(training, gpu=gpu),
         packing=training.packing,
         max_length=max_length(training, model),

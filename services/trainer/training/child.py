@@ -78,7 +78,7 @@ def _run(plan: TrainPlan, scratch: Path, channel: Channel, lacking: Sequence[str
     files = save_adapter(plan, loaded, scratch / "adapter")
     counts, loss = watcher.trainer.counts, watcher.last_loss
     last = None if loss is None else (counts.step, loss)
-    beside = leave_beside(Path(plan.model_folder), counts.losses, last, scratch / "adapter")
+    beside = leave_beside(Path(plan.model_folder), plan.chat_template, counts.losses, last, scratch / "adapter")
     channel.send(
         Finished(
             files=(*files, *beside),

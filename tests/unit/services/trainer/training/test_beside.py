@@ -40,8 +40,17 @@ def test_files(tmp_path: Path) -> None:
     (tmp_path / "adapter").mkdir()
     (tmp_path / "model" / "tokenizer.json").write_text("{}")
     (tmp_path / "model" / "model.safetensors").write_text("weights")
-    names = leave_beside(tmp_path / "model", [(1, 2.00004)], (3, 1.5), tmp_path / "adapter")
+    names = leave_beside(tmp_path / "model", None, [(1, 2.00004)], (3, 1.5), tmp_path / "adapter")
     assert (
         sorted(path.name for path in (tmp_path / "adapter").iterdir()) == sorted(names) == ["tokenizer.json", HISTORY]
     )
     assert json.loads((tmp_path / "adapter" / HISTORY).read_text()) == {"losses": [[1, 2.0], [3, 1.5]]}
+
+
+def test_the_template_that_was_learned_with_stands_in_the_place_of_the_models(tmp_path: Path) -> None:
+    for folder in ("model", "adapter"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "model" / "chat_template.jinja").write_text("the model's")
+    names = leave_beside(tmp_path / "model", "the request's", [], None, tmp_path / "adapter")
+    assert sorted(names) == ["chat_template.jinja", HISTORY]
+    assert (tmp_path / "adapter" / "chat_template.jinja").read_text() == "the request's"
