@@ -16,6 +16,8 @@ from pydantic import ValidationError
 from schemas import store_keys
 from schemas.events.base import Wire
 from schemas.events.training import AdapterFile
+from schemas.failures import Reason
+from services.common.errors import WorldError
 from services.common.object_store import ObjectStore, as_json
 from services.trainer.stored_files import digest_of, store_file
 
@@ -43,8 +45,10 @@ class Stored:
 async def save_checkpoint(store: ObjectStore, job_id: str, step: int, folder: Path, plan_digest: str) -> Stored:
     """Copy a checkpoint's folder into the store, then forget all but the newest few."""
     prefix = store_keys.checkpoint(job_id, step)
-    names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    files = [await store_file(store, prefix, folder, name) for name in names]
+    names = sorted(path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
+    if not names:
+        raise WorldError(Reason.INTERNAL, f"the checkpoint of step {step} has no files")
+    files = [await store_file(store, prefix, folder, name, ours=folder.parents[1]) for name in names]
     manifest = as_json(CheckpointManifest(step=step, plan_digest=plan_digest, files=files))
     await store.put(f"{prefix}manifest.json", manifest)
     await _prune(store, job_id, keep=KEPT)

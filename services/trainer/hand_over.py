@@ -40,9 +40,9 @@ async def store_adapter(
     at: datetime,
 ) -> AdapterManifest:
     """Copy the adapter's files into the store and write the manifest after them."""
-    names = [Path(path.name) for path in sorted(folder.iterdir()) if path.is_file()]
+    names = [Path(path.name) for path in sorted(folder.iterdir()) if not path.is_dir()]
     prefix = store_keys.adapter(record.job_id)
-    files = [await store_file(store, prefix, folder, name) for name in names]
+    files = [await store_file(store, prefix, folder, name, ours=folder.parent) for name in names]
     manifest = AdapterManifest(
         job_id=record.job_id,
         attempt=attempt,

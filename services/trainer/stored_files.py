@@ -1,19 +1,60 @@
-"""Local files in the object store, with what manifests say of them."""
+"""Local files in the object store, with what manifests say of them.
+
+Children wrote them, and a child may be in the hands of the data that it read: whatever it put in a file's place, no
+other file is opened.
+"""
 
 import asyncio
 import hashlib
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from schemas.events.training import AdapterFile
+from schemas.failures import Reason
+from services.common.errors import WorldError
 from services.common.object_store import ObjectStore
 
 
-async def store_file(store: ObjectStore, prefix: str, folder: Path, name: Path) -> AdapterFile:
-    """Copy `folder/name` to `prefix` and its name; the digest is that of the local bytes."""
-    path = folder / name
-    digest = await digest_of(path)
-    await store.upload(f"{prefix}{name.as_posix()}", path)
-    return AdapterFile(name=name.as_posix(), digest=digest, size=path.stat().st_size)
+async def store_file(store: ObjectStore, prefix: str, folder: Path, name: Path, *, ours: Path) -> AdapterFile:
+    """Copy `folder/name` to `prefix` and its name; the digest is that of the local bytes. `ours` as in `plain_file`."""
+    with plain_file(folder / name, ours) as file:
+        digest = await digest_of(file)
+        await store.upload(f"{prefix}{name.as_posix()}", file)
+        return AdapterFile(name=name.as_posix(), digest=digest, size=file.stat().st_size)
+
+
+@contextmanager
+def plain_file(path: Path, ours: Path) -> Iterator[Path]:
+    """Open a regular file below `ours`, the last folder that no child can replace, and give a path that stays it.
+
+    A link on the way, or what is no file, raises `WorldError`.
+    """
+    try:
+        descriptor = _opened(ours, path.relative_to(ours).parts)
+    except OSError as error:
+        raise WorldError(Reason.INTERNAL, f"{path.name}, which a child wrote, is no plain file: {error}") from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise WorldError(Reason.INTERNAL, f"{path.name}, which a child wrote, is no plain file")
+        yield Path(f"/proc/self/fd/{descriptor}") if sys.platform == "linux" else path
+    finally:
+        os.close(descriptor)
+
+
+def _opened(ours: Path, parts: tuple[str, ...]) -> int:
+    place = os.open(ours, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in parts[:-1]:
+            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=place)
+            os.close(place)
+            place = inner
+        return os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
+    finally:
+        os.close(place)
 
 
 async def digest_of(path: Path) -> str:

@@ -129,7 +129,8 @@ class _Teller:
 
     async def _store(self, ready: CheckpointReady) -> None:
         training = self._training
-        folder = Path(ready.folder)
+        # Not what the child names: its word may be that of the data it read, and this folder is read and removed.
+        folder = training.scratch / "checkpoints" / f"checkpoint-{ready.step}"
         with telemetry.span("checkpoint.store", training.traceparent, {"lorabus.step": ready.step}):
             stored = await save_checkpoint(
                 training.store, training.plan.job_id, ready.step, folder, training.plan.digest

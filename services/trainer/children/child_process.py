@@ -23,6 +23,7 @@ from services.common.errors import WorldError
 from services.trainer.children.confinement import Confinement
 from services.trainer.children.messages import MAX_LINE
 
+MAX_ANSWER = 64 << 20
 # A child needs these to find Python, its libraries and its devices. Everything else, credentials above all, stays out.
 _PASSED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH")
 _PASSED_PREFIXES = ("CUDA_", "NVIDIA_", "NCCL_", "ROCR_", "HIP_", "OMP_", "GOMP_", "KMP_", "MKL_", "ONEDNN_", "ATEN_")
@@ -157,9 +158,9 @@ class Forkserver:
     async def ask(
         self, target: str, arguments: Mapping[str, object], log: Path, allowed: Confinement
     ) -> tuple[bytes, int]:
-        """All that a child has written by its end, and how it ended."""
+        """All that a child has written by its end, or `MAX_ANSWER` of it, and how it ended."""
         async with self.child(target, arguments, log, allowed) as child:
-            return await child.lines.read(), await child.exited
+            return await _bounded(child.lines), await child.exited
 
     def tell(self, request: Mapping[str, object], descriptors: list[int] | None = None) -> None:
         """Send one request; a fork server that is gone raises."""
@@ -245,6 +246,15 @@ class Forkserver:
         self._asked.clear()
         self._pending.clear()
         self._exits.clear()
+
+
+async def _bounded(lines: asyncio.StreamReader) -> bytes:
+    """What goes on behind the bound is read and dropped, so that the child comes to its end."""
+    pieces, size = [], 0
+    while piece := await lines.read(1 << 20):
+        pieces += [piece] if size < MAX_ANSWER else []
+        size += len(piece)
+    return b"".join(pieces)
 
 
 def _gone() -> WorldError:

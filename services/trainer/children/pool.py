@@ -21,6 +21,7 @@ from schemas.failures import Reason
 from services.common.errors import UserError, WorldError
 from services.trainer.children.child_process import Child, Forkserver
 from services.trainer.children.confinement import Confinement
+from services.trainer.children.last_words import last_words
 from services.trainer.children.messages import ChildMessage, Failed, Finished, Started, Stopped, decode
 from services.trainer.children.outcome import as_death, as_error
 from services.trainer.interrupt import unless
@@ -120,7 +121,7 @@ class TrainerPool:
             raise UserError(Reason.DEADLINE_EXCEEDED, f"the training was not done after {deadline_seconds:g} s")
         if stop.is_set():
             return ChildResult(None, last.step if isinstance(last, Stopped) else 0, scratch / "adapter")
-        words = log_file.read_bytes()[-_LAST_WORDS:].decode(errors="replace")
+        words = last_words(log_file, _LAST_WORDS)
         raise as_death(status, plan.memory_bytes, words, killed_for_memory=oom_kills() > killed_before)
 
     async def _end(

@@ -14,6 +14,7 @@ from services.common.errors import UserError, WorldError
 from services.common.object_store import ObjectStore
 from services.trainer.children.child_process import Forkserver
 from services.trainer.children.confinement import Confinement
+from services.trainer.children.last_words import last_words
 from services.trainer.dataset.request import (
     MEMORY_BYTES,
     Answer,
@@ -103,16 +104,16 @@ def rules_of(spec: ResolvedSpec, model_folder: Path, settings: DatasetSettings) 
 async def run_check(
     request: CheckRequest, folder: Path, checks: Forkserver, memory_bytes: int = MEMORY_BYTES
 ) -> CheckResult:
-    """Run the checking process; it sees the request's files, `folder`, and nothing else of ours."""
+    """Run the checking process; it reads the request's files and writes into `request.out` alone."""
     path, log = folder / "check.json", folder / "check.log"
     path.write_text(request.model_dump_json())
-    readable = (str(request.model_folder), *(str(file.path) for file in request.files))
-    allowed = Confinement(readable, (str(folder), str(request.out)), memory_bytes)
+    readable = (str(path), str(request.model_folder), *(str(file.path) for file in request.files))
+    allowed = Confinement(readable, (str(request.out),), memory_bytes)
     output, status = await checks.ask(_CHECK, {"request": str(path)}, log, allowed)
-    return result_of(output, log.read_bytes(), status)
+    return result_of(output, last_words(log, _LAST_WORDS), status)
 
 
-def result_of(output: bytes, errors: bytes, status: int) -> CheckResult:
+def result_of(output: bytes, errors: str, status: int) -> CheckResult:
     """What the process answered; raises what it told, or why it told nothing."""
     try:
         answer = Answer.model_validate_json(output)
@@ -125,9 +126,9 @@ def result_of(output: bytes, errors: bytes, status: int) -> CheckResult:
     raise _died(errors, status)
 
 
-def _died(errors: bytes, status: int) -> UserError | WorldError:
+def _died(errors: str, status: int) -> UserError | WorldError:
     """A signal from the kernel may be the machine's want of memory; a crash of its own is the data's."""
-    words = errors.decode(errors="replace").strip()[-_LAST_WORDS:]
+    words = errors.strip()
     if status in (-6, -7, -8, -11):
         return UserError(
             Reason.DATASET_UNREADABLE, f"a file of the dataset made its reader crash (signal {-status}): {words}"

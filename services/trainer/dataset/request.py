@@ -1,6 +1,7 @@
 """What the checking process is told and what it answers: plain JSON, for it reads hostile files and may die of them."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -8,6 +9,8 @@ from schemas.config import DatasetConfig
 from schemas.events.dataset import PreviewRow, RowProblem, TokenCounts
 from schemas.failures import Reason
 
+OutFile = Literal["train.arrow", "eval.arrow", "packs.arrow"]
+"""What the checking process may have written: its word on names is not taken."""
 MEMORY_BYTES = 16 << 30
 """What the checking process may take."""
 
@@ -67,7 +70,7 @@ class CheckResult(_Plain):
     overlap: int
     packs: int | None = None
     preview: list[PreviewRow] = Field(default_factory=list)
-    files: dict[str, int] = Field(default_factory=dict, description="What was written, with sizes.")
+    files: dict[OutFile, int] = Field(default_factory=dict, description="What was written, with sizes.")
 
     def facts(self) -> dict[str, object]:
         """Fields of `DatasetChecked`."""

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from schemas import store_keys
 from services.common.object_store import ObjectStore, as_json
 from services.trainer.dataset.request import CheckResult, Rules
+from services.trainer.stored_files import plain_file
 
 # Raise it whenever the same rows and rules give other tokens than before.
 VERSION = 4
@@ -56,7 +57,8 @@ async def fetch_tokens(store: ObjectStore, key: str, folder: Path) -> CheckResul
 async def store_tokens(store: ObjectStore, key: str, folder: Path, result: CheckResult) -> None:
     prefix = store_keys.tokens(key)
     for name in result.files:
-        await store.upload(f"{prefix}{name}", folder / name)
+        with plain_file(folder / name, folder) as file:
+            await store.upload(f"{prefix}{name}", file)
     await store.put(f"{prefix}{_FACTS}", as_json(result))
 
 

@@ -38,7 +38,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     async def check_here(request: CheckRequest, folder: Path, _checks: object, _memory: int) -> CheckResult:
         assert folder.is_dir()
         made = await asyncio.to_thread(answer, CheckRequest.model_validate_json(request.model_dump_json()))
-        return preflight_module.result_of(made.model_dump_json().encode(), b"", 0)
+        return preflight_module.result_of(made.model_dump_json().encode(), "", 0)
 
     monkeypatch.setattr(preflight_module, "run_check", check_here)
 
