@@ -69,7 +69,8 @@ class Training:
         return message
 
     def _evaluate(self) -> dict[str, float]:
-        score = self._evaluator.score()
+        with self._watcher.aside():
+            score = self._evaluator.score()
         counts = self._watcher.trainer.counts
         if counts.best_loss is None or score.loss < counts.best_loss:
             counts.best_loss = score.loss

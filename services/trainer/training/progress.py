@@ -3,7 +3,8 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -33,6 +34,14 @@ class Stand:
     grad_norm: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Point:
+    at: float
+    step: int
+    tokens: int
+    elsewhere: float
+
+
 class Speaker:
     """Sends progress; a thread of its own speaks up while a step takes long. Use as a context."""
 
@@ -43,7 +52,10 @@ class Speaker:
         self._channel, self._total, self._clock = channel, total_steps, clock
         self._process = psutil.Process()
         self._stand: Stand | None = None
-        self._points: deque[tuple[float, int, int]] = deque()
+        self._points: deque[_Point] = deque()
+        # Seconds that went into something else than steps, and since when one of these goes on.
+        self._elsewhere = 0.0
+        self._since: float | None = None
         self._remarks: list[str] = []
         self._spoke = self._stepped = clock()
         self._lock = threading.Lock()
@@ -55,7 +67,7 @@ class Speaker:
         with self._lock:
             self._spoke = self._stepped = self._clock()
             self._stand = stand
-            self._points.append((self._spoke, stand.step, stand.tokens))
+            self._points.append(_Point(self._spoke, stand.step, stand.tokens, self._elsewhere))
 
     def step(self, stand: Stand) -> None:
         """A step is done."""
@@ -63,11 +75,23 @@ class Speaker:
         with self._lock:
             first = len(self._points) == 1
             self._stand, self._stepped = stand, now
-            self._points.append((now, stand.step, stand.tokens))
-            while len(self._points) > 2 and self._points[1][0] < now - _WINDOW:
+            self._points.append(_Point(now, stand.step, stand.tokens, self._elsewhere))
+            while len(self._points) > 2 and self._points[1].at < now - _WINDOW:
                 self._points.popleft()
             if first or stand.step >= self._total or now - self._spoke >= AT_MOST:
                 self._speak(stand, now)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """An evaluation or a checkpoint: its time does not count against the speed, only against the time left."""
+        with self._lock:
+            self._since = self._clock()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._elsewhere += self._clock() - self._since
+                self._since = None
 
     def remark(self, text: str) -> None:
         """Something that has been changed on the way; the next progress says it."""
@@ -84,10 +108,11 @@ class Speaker:
     def _speak(self, stand: Stand, now: float) -> None:
         self._spoke = now
         remarks, self._remarks = tuple(self._remarks), []
-        then, step, tokens = self._points[0]
-        passed = max(now - then, 1e-9)
+        first = self._points[0]
+        elsewhere = self._elsewhere + (now - self._since if self._since is not None else 0.0) - first.elsewhere
+        steps = stand.step - first.step
         # Of steps that are done: the wait for the next one must not make it look usual.
-        pace = (self._stepped - then) / (stand.step - step) if stand.step > step else None
+        pace = (self._stepped - first.at) / steps if steps > 0 else None
         patience = STALLED_FIRST_SECONDS if pace is None else max(STALLED_SECONDS, STALLED_TIMES * pace)
         self._channel.send(
             Progress(
@@ -98,7 +123,7 @@ class Speaker:
                 learning_rate=stand.learning_rate,
                 grad_norm=stand.grad_norm,
                 tokens=stand.tokens,
-                tokens_per_second=(stand.tokens - tokens) / passed,
+                tokens_per_second=(stand.tokens - first.tokens) / max(now - first.at - elsewhere, 1e-9),
                 eta_seconds=None if pace is None else pace * (self._total - stand.step),
                 memory_bytes=memory_bytes(self._process),
                 stalled=now - self._stepped > patience,

@@ -1,7 +1,8 @@
 """Follows a training step by step: tells how it goes, saves checkpoints, and ends it when the parent wants that."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,15 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         if self._rank.processes == 1 and self._channel.stopping:
             raise StopNow
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What is no training, and no part of its time and speed."""
+        began, worked = self._clock(), time.process_time()
+        with self._speaker.aside():
+            yield
+        self._began += self._clock() - began
+        self._worked += time.process_time() - worked
+
     def remark(self, text: str) -> None:
         """Tell the job's owner something beside the figures."""
         self._speaker.remark(text)
@@ -96,7 +106,8 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         counts, before = self.trainer.counts, self._clock()
         if counts.step <= self.saved_step or not self._rank.first:
             return
-        folder = checkpoint.save(self._folder, self._parts(), counts, self.best)
+        with self.aside():
+            folder = checkpoint.save(self._folder, self._parts(), counts, self.best)
         self._channel.send(CheckpointReady(step=counts.step, folder=str(folder)))
         self.saved_step, self._saved = counts.step, self._clock()
         # However slow the disk, saving takes no more than its share of the time.

@@ -90,3 +90,15 @@ def test_what_was_changed_on_the_way_is_said_once(speaker: Speaker, clock: Clock
     speaker.remark("half the tokens")
     steps(speaker, clock, range(1, 3), 2.0)
     assert [told.notes for told in ears.heard] == [("half the tokens",), ()]
+
+
+def test_an_evaluation_takes_time_and_no_speed(speaker: Speaker, clock: Clock, ears: Ears) -> None:
+    speaker.begin(Stand(step=0, epoch=0, tokens=0))
+    steps(speaker, clock, range(1, 6), 1.0)
+    with speaker.aside():
+        clock.now += 12
+        speaker.remind()
+    assert ears.heard[-1].tokens_per_second == pytest.approx(10)
+    steps(speaker, clock, range(6, 8), 1.0)
+    assert [progress.tokens_per_second for progress in ears.heard[-2:]] == pytest.approx([10, 10])
+    assert ears.heard[-1].eta_seconds == pytest.approx((1000 - 7) * (12 + 2) / 2)
