@@ -1,5 +1,7 @@
 """An event in a sentence for people. Pure; what others wrote is shown without its control characters."""
 
+from collections.abc import Iterable
+
 from lorabus.events import Event
 from schemas.events.base import EventData
 from schemas.events.dataset import DatasetChecked, DatasetStaged, DatasetStaging
@@ -100,9 +102,10 @@ def _sentence(event: EventData) -> str:  # noqa: C901, PLR0911, PLR0912 - a tabl
             return (
                 f"training: {event.total_steps} steps on {event.device} in {event.dtype}, "
                 f"{event.trainable_parameters:,} trainable parameters in {event.target_modules} modules"
+                f"{_notes(event.notes)}"
             )
         case TrainingProgress():
-            return f"step {event.step}/{event.total_steps}: {figures(event)}"
+            return f"step {event.step}/{event.total_steps}: {figures(event)}{_notes(event.notes)}"
         case TrainingEvaluated():
             base = f" (base {event.base_loss:.3f})" if event.base_loss is not None else ""
             return f"evaluated at step {event.step}: loss {event.loss:.3f}{base}"
@@ -148,6 +151,10 @@ def _checked(event: DatasetChecked) -> str:
     hidden = max(event.problem_count, len(event.problems)) - len(problems)
     more = f"\n  and {hidden} more" if hidden > 0 else ""
     return f"dataset checked: {', '.join(facts)}{'; ' if counts else ''}{', '.join(counts)}{''.join(problems)}{more}"
+
+
+def _notes(notes: Iterable[str]) -> str:
+    return "".join(f"\n  note: {note}" for note in notes)
 
 
 def _metrics(metrics: dict[str, float]) -> str:

@@ -16,7 +16,6 @@ from schemas.events.model import ModelStaging
 from schemas.events.training import TrainingProgress, TrainingResumed, TrainingStarted
 
 MOVING = (ModelStaging, DatasetStaging, TrainingProgress, ImagePushing)
-"""Events that only move the bar."""
 PROGRESS_PAUSE = timedelta(seconds=2)
 """Without a terminal, progress is told no more often than this."""
 STAGES = {
@@ -58,6 +57,11 @@ def bar_after(bar: Bar, event: Event) -> Bar:
             return bar if stage == bar.stage else Bar(stage)
 
 
+def only_moves(event: Event) -> bool:
+    """Whether an event moves the bar and says nothing more, so that it may be passed over for a later one."""
+    return isinstance(event.model, MOVING) and not (isinstance(event.model, TrainingProgress) and event.model.notes)
+
+
 class Display(Protocol):
     """Shows events and hints as they come."""
 
@@ -83,7 +87,7 @@ class PlainLines:
         self._last_progress: datetime | None = None
 
     def event(self, event: Event) -> None:
-        if isinstance(event.model, MOVING):
+        if only_moves(event):
             if self._last_progress and event.time - self._last_progress < PROGRESS_PAUSE:
                 return
             self._last_progress = event.time

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from lorabus.cli.display import MOVING, Bar, bar_after
+from lorabus.cli.display import Bar, bar_after, only_moves
 from lorabus.events import Event
 from lorabus.telling import tell
 
@@ -31,7 +31,7 @@ class Live:
             total=self._bar.total,
             figures=self._bar.figures,
         )
-        if not isinstance(event.model, MOVING) and not event.ends:
+        if not only_moves(event) and not event.ends:
             time = f"{event.time.astimezone():%H:%M:%S}"
             self._progress.console.print(Text.assemble((time, "dim"), "  ", (tell(event), COLOURS.get(event.type, ""))))
 

@@ -13,6 +13,7 @@ from schemas.events import EVENT_TYPES, State
 Event = Mapping[str, Any]
 NEWEST = 100
 MOST_STAGES = 200
+MOST_NOTES = 50
 MOST = 1e15
 STAGE_AFTER = {
     "job.accepted": "waiting",
@@ -54,7 +55,10 @@ class Checkpoint:
 
 @dataclass(slots=True)
 class JobView:
-    """`losses` and `speeds` are (step, value), `evaluations` (step, loss, loss of the base model or None)."""
+    """`losses` and `speeds` are (step, value), `evaluations` (step, loss, loss of the base model or None).
+
+    `notes` are what the trainer decided or changed, each once, in order.
+    """
 
     job_id: str
     state: str = State.PENDING
@@ -68,6 +72,7 @@ class JobView:
     resumes: list[float] = field(default_factory=list)
     checkpoints: deque[Checkpoint] = field(default_factory=lambda: deque(maxlen=NEWEST))
     stages: list[Stage] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
     by_type: dict[str, Event] = field(default_factory=dict)
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=NEWEST))
     total: int = 0
@@ -88,6 +93,7 @@ class JobView:
         self.attempt = max(self.attempt, int(_number(event.get("attempt")) or 0))
         self._move(kind, event)
         self._draw(kind, event)
+        self._remark(kind, event)
         self._stage(kind, event)
 
     def of(self, kind: str) -> Event | None:
@@ -126,6 +132,11 @@ class JobView:
         if kind == "checkpoint.saved":
             head = (int(step), int(event["attempt"]), int(event["bytes"]))
             self.checkpoints.append(Checkpoint(*head, str(event["digest"]), str(event.get("time"))))
+
+    def _remark(self, kind: str, event: Event) -> None:
+        if kind in ("training.started", "training.progress"):
+            left = MOST_NOTES - len(self.notes)
+            self.notes |= dict.fromkeys(event.get("notes", ())[:left])
 
     def _stage(self, kind: str, event: Event) -> None:
         time, attempt = _time(event), int(_number(event.get("attempt")) or 0)

@@ -52,8 +52,12 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
         ),
     ),
     "training.started": (
-        {**STEPS, "dtype": "float32", "device": "cpu", "trainableParameters": 4096, "targetModules": 28},
-        "training: 100 steps on cpu in float32, 4,096 trainable parameters in 28 modules",
+        {**STEPS, "dtype": "float32", "device": "cpu", "trainableParameters": 4096, "targetModules": 28}
+        | {"notes": ["learning_rate is low"]},
+        (
+            "training: 100 steps on cpu in float32, 4,096 trainable parameters in 28 modules\n"
+            "  note: learning_rate is low"
+        ),
     ),
     "training.progress": (
         {**STEPS, "epoch": 0.1, "loss": 1.25, "tokens": 9, "tokensPerSecond": 5400.2, "etaSeconds": 187},

@@ -71,6 +71,15 @@ def test_plain_lines_tell_progress_at_most_every_two_seconds(capsys: pytest.Capt
     assert [f"step {step}/10" in told for step in range(5)] == [True, False, True, False, True]
 
 
+def test_a_note_is_told_however_soon_it_comes(capsys: pytest.CaptureFixture[str]) -> None:
+    display = PlainLines()
+    display.event(progress(1, after=0))
+    said = ["goes on in halves of a batch"]
+    display.event(event("training.progress", 0, step=2, totalSteps=10, epoch=0.5, tokens=5, notes=said))
+
+    assert "step 2/10: \n  note: goes on in halves of a batch" in capsys.readouterr().err
+
+
 def test_with_json_stdout_has_events_only(capsys: pytest.CaptureFixture[str]) -> None:
     with open_display(as_json=True) as display:
         display.event(progress(1))

@@ -128,3 +128,13 @@ def test_bars_share_one_axis_and_the_running_one_reaches_to_now() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0.04, "0.0 s"), (59, "59.0 s"), (61, "1 min 1 s"), (3700, "1 h 1 min")])
 def test_a_duration_has_the_two_units_that_matter(seconds: float, text: str) -> None:
     assert duration(timedelta(seconds=seconds)) == text
+
+
+def test_what_the_trainer_decided_or_changed_is_noted_once() -> None:
+    started = event("training.started", totalSteps=10, dtype="f", device="c", trainableParameters=1, targetModules=1)
+    changed = {**progress(2, 1.0), "notes": ["goes on in <halves>"]}
+    view = view_of({**started, "notes": ["learning_rate is low"]}, progress(1, 2.0), changed, changed)
+    assert list(view.notes) == ["learning_rate is low", "goes on in <halves>"]
+    shown = parts(view, START, Links(), Queue())["ending"]
+    assert "2 notes on the training" in shown
+    assert "goes on in &lt;halves&gt;" in shown
