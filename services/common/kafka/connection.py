@@ -6,6 +6,7 @@ from typing import Any
 from aiokafka.errors import KafkaConnectionError
 
 from services.common.errors import StartError, Unreachable
+from services.common.kafka import broken_names  # noqa: F401  # For every consumer of this process.
 from services.common.settings import Settings, text_of
 
 REQUEST_TIMEOUT_MS = 20_000

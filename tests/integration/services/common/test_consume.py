@@ -11,8 +11,10 @@ from uuid import uuid4
 
 import pytest
 import stamina
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.record.util import calc_crc32c
 
 from schemas.envelope import Envelope, encode
 from schemas.failures import Reason
@@ -25,6 +27,10 @@ from services.common.kafka.producer import Producer, open_producer
 from services.common.kafka.topics import apply_topics
 from services.common.kafka.work import Work
 from services.common.settings import Settings
+
+KEY_OF_PARTITION_0 = next(
+    key for key in (b"%d" % n for n in range(99)) if DefaultPartitioner()(key, [0, 1], [0, 1]) == 0
+)
 
 
 @pytest.fixture
@@ -95,6 +101,21 @@ async def dead_letters(settings: Settings, topic: Topic, count: int) -> list[dic
     return found
 
 
+async def send_with_broken_name(settings: Settings, topic: Topic) -> None:
+    """One batch of three records; the second has a header with the name FF FE, which no Python client would send."""
+    client = AIOKafkaProducer(bootstrap_servers=settings.kafka)
+    await client.start()
+    batch = client.create_batch()
+    value, headers = event(1)
+    for more in ([], [("QQ", b"")], []):
+        batch.append(key=KEY_OF_PARTITION_0, value=value, timestamp=None, headers=[*headers, *more])
+    batch.close()
+    body = bytes(batch._build()).replace(b"QQ", b"\xff\xfe")
+    batch._buffer = bytearray(body[:17] + calc_crc32c(body[21:]).to_bytes(4) + body[21:])
+    await (await client.send_batch(batch, topic.name, partition=0))
+    await client.stop()
+
+
 def collecting(seen: list[object]) -> Callable[[Received], Awaitable[None]]:
     async def handle(received: Received) -> None:
         seen.append((received.envelope.data or {}).get("n"))
@@ -117,6 +138,19 @@ async def test_rubbish_is_dead_lettered_as_it_came_and_the_next_record_is_handle
     assert letters[1]["value"] == b"\x00rubbish"
     assert b"not JSON" in letters[1]["lorabus_dlq_reason"]
     assert letters[1]["lorabus_dlq_offset"] == b"1"
+
+
+async def test_a_header_s_name_that_is_no_text_holds_nobody_up(
+    settings: Settings, topic: Topic, producer: Producer
+) -> None:
+    """aiokafka raised at it, began again, and raised: its partition stood still."""
+    seen: list[object] = []
+    await send_with_broken_name(settings, topic)
+    for number in (2, 3):
+        await producer.publish(topic.name, KEY_OF_PARTITION_0, *event(number))
+    async with consuming(settings, topic, producer, collecting(seen)) as failures:
+        await until(lambda: seen == [1, 2, 3])
+    assert failures == []
 
 
 async def test_a_record_nobody_can_use_is_dead_lettered_with_the_handlers_words(
