@@ -29,7 +29,7 @@ async def why_waiting(home: Path, api: Api, last: Event) -> str:
         trouble = await _trouble(home, trainer)
         if trouble:
             return trouble
-    return await _queue(api)
+    return await why_all_wait(api)
 
 
 async def _trouble(home: Path, trainer: Running) -> str | None:
@@ -49,7 +49,7 @@ async def _trouble(home: Path, trainer: Running) -> str | None:
     return f"the trainer is not ready yet: {reasons or 'it gives no reason'}"
 
 
-async def _queue(api: Api) -> str:
+async def why_all_wait(api: Api) -> str:
     """How many jobs wait and how many are being worked on, as ingest counts them."""
     try:
         return waiting.queue(await _count(api, State.PENDING), sum([await _count(api, state) for state in WORKING]))

@@ -9,6 +9,7 @@ from lorabus.events import Event, event_from_flat
 from lorabus.faults import DONE, BadUsage
 from lorabus.settings import read_settings
 from lorabus.telling import duration, printable, tell
+from lorabus.waiting import why_all_wait
 from schemas.events import State
 from schemas.jobs import JobRow
 
@@ -19,12 +20,14 @@ def jobs(state: str | None, *, as_json: bool) -> int:
     """One line a job, the newest first."""
     if state is not None and state not in set(State):
         raise BadUsage(f"--state must be one of {', '.join(State)}, not {state!r}")
-    rows = asyncio.run(_rows(state))
+    rows, why = asyncio.run(_rows(state))
     if as_json:
         for row in rows:
             json_line(row.to_wire())
     elif rows:
         _table(rows)
+        if why:
+            note(f"pending: {why}")
     else:
         note("no jobs" if state is None else f"no jobs in state {state}")
     return DONE
@@ -44,9 +47,12 @@ def show(job_id: str, *, as_json: bool) -> int:
     return DONE
 
 
-async def _rows(state: str | None) -> list[JobRow]:
+async def _rows(state: str | None) -> tuple[list[JobRow], str | None]:
+    """The jobs, and what those that are pending wait for."""
     async with open_api(read_settings()) as api:
-        return [row async for row in api.jobs(state=state)]
+        rows = [row async for row in api.jobs(state=state)]
+        pending = any(row.state is State.PENDING for row in rows)
+        return rows, await why_all_wait(api) if pending else None
 
 
 async def _job(job_id: str) -> tuple[JobRow, list[dict[str, Any]]]:

@@ -9,10 +9,12 @@ from urllib.parse import urlencode
 
 from sse_starlette import ServerSentEvent
 
+from schemas import waiting
 from schemas.events import State
 from schemas.jobs import JobRow
 from services.ingest.http_jobs import cursor_of, place_of
 from services.ingest.pages.render import html
+from services.ingest.pages.summary import queue_of
 from services.ingest.read_model import ReadModel
 
 PAGE = 50
@@ -40,9 +42,12 @@ async def listing(model: ReadModel, asked: Asked) -> dict[str, Any]:
     """What the list's templates show; an unknown state counts as none."""
     states = [asked.state] if asked.state in set(State) else []
     found = await model.page(states, place_of(asked.cursor), PAGE + 1, asked.text)
-    counted = {name: count for name, (count, _) in (await model.counts()).items()}
+    counts = await model.counts()
+    counted = {name: count for name, (count, _) in counts.items()}
+    queue = queue_of(counts)
     return {
         "asked": asked,
+        "why": waiting.queue(queue.waiting, queue.working) if queue.waiting else None,
         "jobs": [JobRow.model_validate_json(row) for _, _, row in found[:PAGE]],
         "counts": {state.value: counted[state.value] for state in State if counted.get(state.value)},
         "next": cursor_of(found[PAGE - 1][0], found[PAGE - 1][1]) if len(found) > PAGE else None,

@@ -1,5 +1,6 @@
 """What `watch` says of a job that does not move: it never blames a trainer for a pause that is meant."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from lorabus.api import Api
+from lorabus.cli.jobs import jobs
 from lorabus.events import Event
 from lorabus.waiting import why_waiting
 from schemas.events.job import JobQueued
@@ -81,3 +83,12 @@ async def test_after_the_pause_the_queue_is_told(tmp_path: Path, counts: dict[st
 async def test_an_ingest_that_is_away_is_named(tmp_path: Path) -> None:
     async with aiohttp.ClientSession("http://127.0.0.1:9") as session:
         assert "http://127.0.0.1:9" in await why_waiting(tmp_path, Api(session, "127.0.0.1:9"), queued(20, None))
+
+
+async def test_the_list_of_jobs_says_what_those_that_are_pending_wait_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with ingest(pending=2, running=1, failed=1) as api:
+        monkeypatch.setenv("LORABUS_HTTP_ADDR", api.address)
+        assert [await asyncio.to_thread(jobs, state, as_json=False) for state in ("failed", "pending")] == [0, 0]
+    assert capsys.readouterr().err == "pending: waits for a free trainer: 2 jobs wait, 1 is being worked on\n"

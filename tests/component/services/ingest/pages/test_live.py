@@ -95,6 +95,9 @@ async def test_the_list_is_live_and_filtered(client: Client, page: Page) -> None
     await client.bring(*story.begin(), *story.train(1, 3))
     await expect(rows).to_have_count(2)
     await expect(rows.filter(has_text="one").locator("progress")).to_have_js_property("value", 3)
+    await expect(page.locator("#why")).to_have_text(
+        "Pending: waits for a free trainer: 1 job waits, 1 is being worked on"
+    )
     # What had the focus has it still, though the list was replaced.
     await expect(page.locator(f"#job-{first['jobId']}".replace(".", "\\."))).to_be_focused()
     await page.get_by_role("link", name="pending").click()
