@@ -1,5 +1,7 @@
 """A form to check and submit YAML, with each problem at its line; and the one to give a token."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from urllib.parse import parse_qs
@@ -15,9 +17,10 @@ from services.ingest.http_guard import COOKIE, Tokens
 from services.ingest.http_jobs import Jobs
 from services.ingest.http_problem import ProblemError
 from services.ingest.pages.render import page
-from services.ingest.pages.yaml_lines import line_of
+from services.ingest.pages.yaml_lines import Lines
 
 EXAMPLE = (files("services.ingest.pages") / "templates" / "example.yaml").read_text()
+MOST_SHOWN = 300
 SEE_OTHER, UNPROCESSABLE, UNAUTHORIZED = 303, 422, 401
 
 
@@ -46,14 +49,17 @@ def submit_router(jobs: Jobs, tokens: Tokens) -> APIRouter:
         try:
             answers = await jobs.told(_answers(jobs, text, write=fields.get("do") == "submit"))
         except ProblemError as error:
-            problems = [_placed(text, 0, problem) for problem in error.details.problems or ()]
+            problems = await asyncio.to_thread(
+                _placed, text, [(0, problem) for problem in error.details.problems or ()]
+            )
             return page("submit.html", UNPROCESSABLE, text=text, problems=problems, checked=False)
-        problems = [
-            _placed(text, index, problem)
+        found = [
+            (index, problem)
             for index, answer in enumerate(answers)
             if isinstance(answer, Rejected)
             for problem in answer.problems
         ]
+        problems = await asyncio.to_thread(_placed, text, found)
         if problems or fields.get("do") != "submit":
             status = UNPROCESSABLE if problems else 200
             warnings = [w for answer in answers if isinstance(answer, Accepted) for w in answer.record.warnings]
@@ -86,15 +92,20 @@ async def _answers(jobs: Jobs, text: str, *, write: bool) -> list[Accepted | Rej
     return [await jobs.acceptance.accept(request) for request in requests]
 
 
-def _placed(text: str, workspace: int, problem: FieldProblem) -> Shown:
+def _placed(text: str, problems: Sequence[tuple[int, FieldProblem]]) -> list[Shown]:
+    """Problems of Workspaces by number, as many as a person reads."""
+    lines = Lines(text) if problems else None
+    return [_shown(lines, workspace, problem) for workspace, problem in problems[:MOST_SHOWN] if lines]
+
+
+def _shown(lines: Lines, workspace: int, problem: FieldProblem) -> Shown:
     """With the line, when the problem's path leads to one: `line 3, column 5` or a field of the document."""
     words = problem.path.split()
     if words[:1] == ["line"] and words[1].rstrip(",").isdecimal():
         line: int | None = int(words[1].rstrip(","))
     else:
-        line = line_of(text, workspace, problem.path)
-    lines = text.splitlines()
-    source = lines[line - 1].strip()[:200] if line and line <= len(lines) else ""
+        line = lines.of(workspace, problem.path)
+    source = lines.texts[line - 1].strip()[:200] if line and line <= len(lines.texts) else ""
     return Shown(problem.path, problem.message, line, source)
 
 

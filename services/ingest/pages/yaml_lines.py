@@ -5,33 +5,48 @@ from collections.abc import Iterable, Iterator
 
 import yaml
 
+from schemas.document_limits import DocumentError
+from schemas.yaml_documents import load_yaml
+
 CONFIG = ("tuning", "config")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PART = re.compile(r"([^.\[\]]+)|\[([^\]]+)\]")
 
 
-def line_of(text: str, workspace: int, path: str) -> int | None:
-    """Give the line (from 1) of the deepest part of `path` that is there, in the Workspace of that number (from 0).
+class Lines:
+    """The lines of one text, which is read once: a text of a megabyte may have thousands of problems."""
 
-    What is wrong inside the ConfigMap that the Workspace names is found in that document, if it stands in the text too.
-    The text must have passed `schemas.documents`, whose limits it relies on.
-    """
-    documents = _documents(text)
-    roots = [root for root in documents if not _is_config_map(root)]
-    if workspace >= len(roots):
-        return None
-    root, parts = roots[workspace], list(_parts(path))
-    block = _config_of(root, documents) if [part.lower() for part in parts[:2]] == list(CONFIG) else None
-    if block is not None and len(parts) > len(CONFIG):
-        for inner in _documents(block.value):
-            # The text of a block begins on the line after its sign.
-            return block.start_mark.line + 1 + _deepest(inner, parts[len(CONFIG) :]) + 1
-    return _deepest(root, parts) + 1
+    def __init__(self, text: str) -> None:
+        """A text that breaks the limits of `schemas.documents` has no lines."""
+        self.texts = text.splitlines()
+        self._documents = _documents(text)
+        self._roots = [root for root in self._documents if not _is_config_map(root)]
+        self._inner: dict[int, list[yaml.Node]] = {}
+
+    def of(self, workspace: int, path: str) -> int | None:
+        """Give the line (from 1) of the deepest part of `path` that is there, in the Workspace of that number (from 0).
+
+        What is wrong inside the ConfigMap that the Workspace names is found in that document, if it stands in the text.
+        """
+        if workspace >= len(self._roots):
+            return None
+        root, parts = self._roots[workspace], list(_parts(path))
+        inside = len(parts) > len(CONFIG) and [part.lower() for part in parts[:2]] == list(CONFIG)
+        block = _config_of(root, self._documents) if inside else None
+        if block is not None:
+            if id(block) not in self._inner:
+                self._inner[id(block)] = _documents(block.value)
+            for inner in self._inner[id(block)]:
+                # The text of a block begins on the line after its sign.
+                return block.start_mark.line + 1 + _deepest(inner, parts[len(CONFIG) :]) + 1
+        return _deepest(root, parts) + 1
 
 
 def _documents(text: str) -> list[yaml.Node]:
     try:
-        return [root for root in yaml.compose_all(text, yaml.SafeLoader) if root is not None]
-    except yaml.YAMLError:
+        load_yaml(text, name="text")  # What it refuses would take the composer's stack or time.
+        return [root for root in yaml.compose_all(text, _LOADER) if root is not None]
+    except (DocumentError, yaml.YAMLError):
         return []
 
 
