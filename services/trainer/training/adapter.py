@@ -15,6 +15,7 @@ from services.trainer.planning.plan import TrainPlan
 from services.trainer.training.checkpoint import trained_weights
 from services.trainer.training.model import Loaded
 
+_SETS = ("target_modules", "exclude_modules")
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
@@ -31,6 +32,8 @@ def save_adapter(plan: TrainPlan, loaded: Loaded, folder: Path) -> tuple[str, st
         "task_type": "CAUSAL_LM",
         "inference_mode": True,
     }
+    # PEFT keeps them as sets, whose order is the interpreter's.
+    config |= {name: sorted(config[name]) for name in _SETS if isinstance(config.get(name), list)}
     (folder / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     for path in folder.iterdir():
         if path.name not in (CONFIG, WEIGHTS):
