@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from lorabus.faults import BadInput, NoSuchJob
+from lorabus.faults import BadInput, BadUsage, NoSuchJob
 from lorabus.settings import CallerSettings
 from schemas.jobs import JobRow
 from services.common.errors import Unreachable
@@ -76,7 +76,12 @@ class Api:
         if response.status == 404 and job_id:
             raise NoSuchJob(job_id)
         if response.status >= 500:
-            raise Unreachable("ingest", f"http://{self.address}", f"it answered {response.status}")
+            why = ": ".join(filter(None, (f"it answered {response.status}", _problem(body))))
+            raise Unreachable("ingest", f"http://{self.address}", why)
+        if response.status == 401:
+            raise BadUsage(
+                f"ingest at http://{self.address} wants a token: name a file that holds it in LORABUS_API_TOKEN_FILE"
+            )
         if response.status >= 400:
             raise BadInput(f"ingest refused: {_problem(body) or response.reason}")
         return body
@@ -96,6 +101,8 @@ def _segment(job_id: str) -> str:
 
 
 def _why(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "connection failed"
     return "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
 
 
