@@ -77,11 +77,11 @@ class ObjectStore:
         try:
             with self._asking("get", key, _ABSENT):
                 answer = await obstore.get_async(self.backend, key)
-            if isinstance(self.backend, LocalStore):
-                # Its stream makes a step every 8 KiB: 200 MB take 1.3 s, and 0.1 s by ranges.
-                for start in range(0, size := int(answer.meta["size"]), chunk_bytes):
-                    length = min(chunk_bytes, size - start)
-                    yield bytes(await obstore.get_range_async(self.backend, key, start=start, length=length))
+            if isinstance(self.backend, LocalStore) and self.backend.prefix is not None:
+                # Its own stream makes a step every 8 KiB: 200 MB take 1.3 s, and 0.1 s as a plain file.
+                with (self.backend.prefix / key).open("rb", buffering=0) as file:
+                    while piece := await asyncio.to_thread(file.read, chunk_bytes):
+                        yield piece
                 return
             async for chunk in answer.stream(min_chunk_size=chunk_bytes):
                 yield bytes(chunk)

@@ -1,12 +1,12 @@
 """Puts an image into a registry: blobs side by side, then the manifest, read back and checked, the tags last."""
 
-import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 from services.common.registry.descriptors import MANIFEST
-from services.common.registry.errors import RegistryRefused, RegistryUnavailable
+from services.common.registry.errors import RegistryUnavailable
 from services.common.registry.referrers import put_referrers
 from services.common.registry.repository import Repository
+from services.common.registry.together import together
 from services.common.registry.upload import Source, push_blob
 from services.common.telemetry import span
 from services.publisher.destinations import BeforeTag, OnBytes, Parcel
@@ -27,19 +27,19 @@ class RegistryDestination:
 
     async def put(self, parcel: Parcel, on_bytes: OnBytes, before_tag: BeforeTag) -> tuple[Image, str]:
         """Push what the registry lacks and move the tags."""
-        await _together(self._push_layer(layer, on_bytes) for layer in parcel.layers)
+        layers = (self._push_layer(layer, on_bytes) for layer in parcel.layers)
+        await together((*layers, self._push("nothing", BytesSource(NOTHING), on_bytes)))
         image = parcel.assemble()
-        await self._push("config", BytesSource(image.config), on_bytes)
-        await self._put_manifest(image)
-        await self._put_referrers(image, parcel.referrers(image), on_bytes)
+        told = parcel.referrers(image)
         model = parcel.model_pack(image) if parcel.model_pack else None
+        await together(self._push(name, BytesSource(data), on_bytes) for name, data in _documents(image, told, model))
+        await self._put_manifest(image)
+        beside = put_referrers(self._repository, image.digest, [(one.manifest, one.descriptor) for one in told])
+        await together((self._look_back(image), beside))
+        tags = dict.fromkeys(self._tags, (image.digest, image.manifest))
         if model is not None:
-            await self._push("model config", BytesSource(model.document), on_bytes)
-        await before_tag()
-        if model is not None:
-            await self._tag(tag_of(self._tags[-1]), model.descriptor.digest, model.manifest)
-        for tag in self._tags:
-            await self._tag(tag, image.digest, image.manifest)
+            tags = {tag_of(self._tags[-1]): (model.descriptor.digest, model.manifest), **tags}
+        await self._move(tags, before_tag)
         reference = f"{self._repository.host}/{self._repository.path}:{self._tags[-1]}"
         return image, reference
 
@@ -58,21 +58,20 @@ class RegistryDestination:
             )
 
     async def _put_manifest(self, image: Image) -> None:
-        """Put it under its digest, where no tag shows it yet, and look at all of it with the registry's eyes."""
+        """Put it under its digest, where no tag shows it yet."""
         repository = self._repository
         if await repository.resolve(image.digest, scope=repository.push_scope) is None:
             await repository.put_manifest(image.digest, image.manifest, MANIFEST)
+
+    async def _look_back(self, image: Image) -> None:
+        """Look at all of it with the registry's eyes."""
+        await together((self._read_back(image), *(self._check(blob.digest, blob.size) for blob in image.blobs)))
+
+    async def _read_back(self, image: Image) -> None:
+        repository = self._repository
         back = await repository.manifest(image.digest, scope=repository.push_scope)
         if back.raw != image.manifest:
             raise RegistryUnavailable(repository.host, f"{repository.path}: gives back another manifest than was put")
-        await _together(self._check(blob.digest, blob.size) for blob in image.blobs)
-
-    async def _put_referrers(self, image: Image, referrers: tuple[Referrer, ...], on_bytes: OnBytes) -> None:
-        await self._push("nothing", BytesSource(NOTHING), on_bytes)
-        for referrer in referrers:
-            await self._push(referrer.descriptor.artifact_type or "referrer", BytesSource(referrer.document), on_bytes)
-        told = [(referrer.manifest, referrer.descriptor) for referrer in referrers]
-        await put_referrers(self._repository, image.digest, told)
 
     async def _check(self, digest: str, size: int) -> None:
         repository = self._repository
@@ -81,18 +80,20 @@ class RegistryDestination:
             found = "is missing" if there is None else f"has {there:,} bytes instead of {size:,}"
             raise RegistryUnavailable(repository.host, f"{repository.path}@{digest} {found} after the push")
 
-    async def _tag(self, tag: str, digest: str, manifest: bytes) -> None:
+    async def _move(self, tags: Mapping[str, tuple[str, bytes]], before_tag: BeforeTag) -> None:
+        """Put the tags on their manifests, in order."""
         repository = self._repository
-        if await repository.resolve(tag, scope=repository.push_scope) != digest:
-            await repository.put_manifest(tag, manifest, MANIFEST)
+        there = await together(repository.resolve(tag, scope=repository.push_scope) for tag in tags)
+        await before_tag()
+        for (tag, (digest, manifest)), now in zip(tags.items(), there, strict=True):
+            if now != digest:
+                await repository.put_manifest(tag, manifest, MANIFEST)
 
 
-async def _together(works: Iterable[Coroutine[None, None, None]]) -> None:
-    """Do them side by side; the first fault ends the others and is raised as it is, a final one before others."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for work in works:
-                group.create_task(work)
-    except ExceptionGroup as faults:
-        errors = sorted(faults.exceptions, key=lambda error: not isinstance(error, RegistryRefused))
-        raise errors[0] from None
+def _documents(image: Image, told: Iterable[Referrer], model: Referrer | None) -> Iterator[tuple[str, bytes]]:
+    """What is pushed once the layers' digests are known, by the names that people see."""
+    yield "config", image.config
+    for referrer in told:
+        yield referrer.descriptor.artifact_type or "referrer", referrer.document
+    if model is not None:
+        yield "model config", model.document

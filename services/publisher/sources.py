@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from schemas.failures import Reason
@@ -23,7 +24,6 @@ from services.publisher.layers import (
 from services.publisher.records import LayerRecord
 
 READ_BYTES = 1024 * 1024
-_SMALL = 64 * 1024
 
 
 class Framer(Protocol):
@@ -102,17 +102,12 @@ class LayerSource:
 
     async def _packed(self) -> AsyncIterator[bytes]:
         packing = _Packing(_framer(self._compression), hashing=self.record is None)
-        async with Ahead(self._tar()) as tar:
-            async for chunk, file in tar:
-                if len(chunk) < _SMALL:
-                    packing.check(chunk, file)
-                    yield packing.pack(chunk)
-                    continue
-                # Two threads with about as much work each, in one step: many small steps wait more than they work.
-                _, piece = await asyncio.gather(
-                    asyncio.to_thread(packing.check, chunk, file), asyncio.to_thread(packing.pack, chunk)
-                )
-                yield piece
+        loop = asyncio.get_running_loop()
+        # A thread of the layer's own: in a pool's many, buffers pile up in as many heaps.
+        with ThreadPoolExecutor(1, "packing") as thread:
+            async with Ahead(self._tar()) as tar:
+                async for chunk, file in tar:
+                    yield await loop.run_in_executor(thread, packing.add, chunk, file)
         yield packing.end()
         self.record = self.record or packing.record(MEDIA_TYPES[self._compression])
 
@@ -147,8 +142,8 @@ class _Packing:
         self._file: StoredFile | None = None
         self._size = 0
 
-    def check(self, chunk: bytes, file: StoredFile | None) -> None:
-        """Hash what goes in; a file that has ended must be what the adapter's manifest says."""
+    def add(self, chunk: bytes, file: StoredFile | None) -> bytes:
+        """Hash what goes in, and frame it; a file that has ended must be what the adapter's manifest says."""
         if file is not self._file:
             self._check_file()
             self._file, self._file_hash = file, hashlib.sha256()
@@ -156,9 +151,6 @@ class _Packing:
             self._file_hash.update(chunk)
         if self._hashing:
             self._raw.update(chunk)
-
-    def pack(self, chunk: bytes) -> bytes:
-        """Frame what goes out, and hash it."""
         return self._out(self._framer.add(chunk))
 
     def end(self) -> bytes:

@@ -3,20 +3,21 @@
 Distribution spec 1.1, "Pushing Manifests with Subject" and "Referrers Tag Schema".
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from services.common.registry.descriptors import INDEX, MANIFEST, Descriptor, Index, to_json
-from services.common.registry.errors import NotFound
+from services.common.registry.errors import NotFound, RegistryUnavailable
 from services.common.registry.repository import Repository
+from services.common.registry.together import together
+
+_TRIES = 5
 
 
-async def put_referrers(repository: Repository, subject: str, artifacts: Iterable[tuple[bytes, Descriptor]]) -> None:
+async def put_referrers(repository: Repository, subject: str, artifacts: Sequence[tuple[bytes, Descriptor]]) -> None:
     """Put the artifacts' manifests; their blobs are there already. The tag gets what the registry does not list."""
-    unlisted = []
-    for raw, descriptor in artifacts:
-        answer = await repository.put_manifest(descriptor.digest, raw, MANIFEST)
-        if answer.headers.get("OCI-Subject") != subject:
-            unlisted.append(descriptor)
+    answers = await together(repository.put_manifest(one.digest, raw, MANIFEST) for raw, one in artifacts)
+    told = zip(artifacts, answers, strict=True)
+    unlisted = [one for (_, one), answer in told if answer.headers.get("OCI-Subject") != subject]
     if unlisted:
         await _list_in_tag(repository, subject, unlisted)
 
@@ -35,12 +36,16 @@ def fallback_tag(subject: str) -> str:
     return subject.replace(":", "-")
 
 
-async def _list_in_tag(repository: Repository, subject: str, descriptors: Iterable[Descriptor]) -> None:
-    listed = await read_referrers(repository, subject)
-    known = {entry.digest for entry in listed}
-    added = [descriptor for descriptor in descriptors if descriptor.digest not in known]
-    if not added:
-        return
-    entries = [entry.to_json() for entry in (*listed, *added)]
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
-    await repository.put_manifest(fallback_tag(subject), to_json(index), INDEX)
+async def _list_in_tag(repository: Repository, subject: str, descriptors: Sequence[Descriptor]) -> None:
+    """Add them to the tag's index. Somebody may write it at the same time, so it is looked at again after each time."""
+    for _ in range(_TRIES):
+        listed = await read_referrers(repository, subject)
+        known = {entry.digest for entry in listed}
+        added = [descriptor for descriptor in descriptors if descriptor.digest not in known]
+        if not added:
+            return
+        entries = [entry.to_json() for entry in (*listed, *added)]
+        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
+        await repository.put_manifest(fallback_tag(subject), to_json(index), INDEX)
+    tag = f"{repository.path}:{fallback_tag(subject)}"
+    raise RegistryUnavailable(repository.host, f"{tag} does not keep what is written: others may be writing it, too")

@@ -1,21 +1,27 @@
 """Pushes one blob: looked for first, mounted from a neighbour if one has it, else sent in chunks.
 
-A broken upload goes on at the offset that the registry itself names. The digest need not be known before: it is
-asked of the source once every byte was read, so that large layers are read, hashed and sent in one pass.
+A broken upload goes on at the offset that the registry itself names; one that is given up is cancelled there. The
+digest need not be known before: it is asked of the source once every byte was read, so that large layers are read,
+hashed and sent in one pass.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Protocol
 from urllib.parse import urlencode
 
 from services.common.registry.ahead import Ahead
 from services.common.registry.answers import Answer
-from services.common.registry.errors import NotFound, RegistryRefused, RegistryUnavailable
+from services.common.registry.errors import NotFound, RegistryError, RegistryRefused, RegistryUnavailable
 from services.common.registry.repository import Repository
 from services.common.registry.transport import Body
 
 CHUNK_BYTES = 64 * 1024 * 1024
 SMALL_BYTES = 1024 * 1024
+_PIECES_AHEAD = 16
+"""Packed while the registry writes a chunk to its disk, and the most of the blob that waits in memory."""
+_GOODBYE_SECONDS = 5.0
 _SESSION_CODES = ("DIGEST_INVALID", "SIZE_INVALID", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "RANGE_INVALID")
 OnBytes = Callable[[int], None]
 """Told how many bytes of the blob the registry has."""
@@ -42,24 +48,19 @@ async def push_blob(
     *,
     mount_from: str | None = None,
     on_bytes: OnBytes = lambda _: None,
-    chunk_bytes: int = CHUNK_BYTES,
+    chunk_bytes: int | None = None,
 ) -> bool:
     """Make the registry have the blob; False when it had it already."""
     if source.digest and await repository.blob_size(source.digest, scope=repository.push_scope) == source.size:
         on_bytes(source.size)
         return False
-    upload = _Upload(repository, source, mount_from, on_bytes, chunk_bytes)
-    while True:
-        try:
-            async for attempt in repository.transport.tries():
-                with attempt:
-                    await upload.go_on()
-        except RegistryUnavailable:
-            # As long as it moves it is worth going on: only the session that is left behind knows how far it is.
-            if not upload.has_moved():
-                raise
-        else:
-            return True
+    upload = _Upload(repository, source, mount_from, on_bytes, chunk_bytes or CHUNK_BYTES)
+    try:
+        await upload.persist()
+    except BaseException:
+        await upload.give_up()
+        raise
+    return True
 
 
 class _Upload:
@@ -76,6 +77,20 @@ class _Upload:
         self._location: str | None = None
         self._offset = self._asked_at = 0
 
+    async def persist(self) -> None:
+        """Go on until the blob is there, or the upload stands still."""
+        while True:
+            try:
+                async for attempt in self._repository.transport.tries():
+                    with attempt:
+                        await self.go_on()
+            except RegistryUnavailable:
+                # As long as it moves it is worth going on: only the session that is left behind knows how far it is.
+                if not self.has_moved():
+                    raise
+            else:
+                return
+
     async def go_on(self) -> None:
         """Bring the upload to its end from wherever it stands."""
         if self._location is None or self._small:
@@ -88,6 +103,13 @@ class _Upload:
             return
         await self._send()
         await self._finish(None)
+
+    async def give_up(self) -> None:
+        """Tell the registry, if it listens, that no more comes: it may keep for days what it has of the blob."""
+        if self._location is not None:
+            with suppress(RegistryError, TimeoutError):
+                async with asyncio.timeout(_GOODBYE_SECONDS):
+                    await self._ask("DELETE", self._location, "the upload cannot be cancelled", ok=(202, 204))
 
     def has_moved(self) -> bool:
         """True when the registry has got on by a useful piece since this was asked last."""
@@ -126,7 +148,7 @@ class _Upload:
         self._moved(answer)
 
     async def _send(self) -> None:
-        async with Ahead(self._source.read(self._offset)) as stream:
+        async with Ahead(self._source.read(self._offset), _PIECES_AHEAD) as stream:
             pieces = _Pieces(stream)
             while self._offset < self._source.size:
                 await self._send_chunk(pieces, min(self._chunk_bytes, self._source.size - self._offset))

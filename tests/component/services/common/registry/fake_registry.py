@@ -207,6 +207,9 @@ async def _upload(registry: FakeRegistry, request: web.Request, path: str, name:
     held = registry.uploads[name]
     if request.method == "GET":
         return _at(registry, path, name, 204)
+    if request.method == "DELETE":
+        del registry.uploads[name]
+        return web.Response(status=204)
     if request.method == "PATCH":
         start = int(request.headers["Content-Range"].partition("-")[0])
         if start != len(held):

@@ -6,7 +6,7 @@ from aiohttp import web
 from services.common.registry.descriptors import (
     sha256_of,
 )
-from services.common.registry.errors import RegistryUnavailable
+from services.common.registry.errors import NotAuthorized, RegistryUnavailable
 from services.common.registry.upload import push_blob
 from tests.component.services.common.registry.client import DATA, Bytes, descriptor, read, repository
 from tests.component.services.common.registry.fake_registry import FakeRegistry, Fault, running
@@ -31,6 +31,15 @@ async def test_a_neighbour_s_blob_is_mounted_or_else_sent() -> None:
             assert any("from=team%2Fb" in line for line in registry.log)
             assert any(line.startswith("PATCH") for line in registry.log) is not allowed
             assert registry.token_scopes[0] == ["repository:team/a:pull,push", "repository:team/b:pull"]
+
+
+async def test_an_upload_that_is_given_up_is_cancelled_at_the_registry() -> None:
+    async with running(FakeRegistry()) as registry, repository(registry, tries=1) as remote:
+        registry.fault = lambda _, request, __: Fault("status", 403) if request.method == "PATCH" else None
+        with pytest.raises(NotAuthorized):
+            await push_blob(remote, Bytes(DATA))
+    assert [line.partition(" ")[0] for line in registry.log] == ["HEAD", "POST", "PATCH", "DELETE"]
+    assert not registry.uploads
 
 
 async def test_a_download_goes_on_where_it_was_cut() -> None:
