@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import islice
 
 MAX_REPORTED = 100
 _LONGEST_NAME = 64
+MAX_CANDIDATES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def nearest(name: object, known: Iterable[str]) -> str | None:
     """The known name that was most likely meant, or None."""
     if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
         return None
-    by_lower = {candidate.lower(): candidate for candidate in known}
+    by_lower = {candidate.lower(): candidate for candidate in islice(known, MAX_CANDIDATES)}
     matches = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[matches[0]] if matches else None
 

@@ -15,6 +15,8 @@ from services.ingest.http_problem import ProblemError
 from services.ingest.requests import Request, read_request
 from services.ingest.settings import MAX_BODY_BYTES
 
+MAX_OBJECTS = 500
+"""Workspaces, and ConfigMaps, of one request: each Workspace looks at every ConfigMap."""
 YAML_TYPES = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
 JSON_TYPES = frozenset({"application/json", "text/json"})
 
@@ -67,6 +69,10 @@ def _requests(documents: list[Document], form: Request) -> list[Request]:
         return [replace(read, rerun=form.rerun or read.rerun)]
     bundle = Bundle()
     bundle.add(documents)
+    most = max(len(bundle.workspaces), len(bundle.config_maps))
+    if most > MAX_OBJECTS:
+        detail = f"the body holds {most:,} Workspaces or ConfigMaps, more than {MAX_OBJECTS}; send fewer at once"
+        raise ProblemError(413, "Too large", detail, problems=[FieldProblem(path="", message=detail)])
     return [
         _request(workspace, bundle, replace(form, id=f"{form.id}:{index}" if index else form.id))
         for index, workspace in enumerate(bundle.workspaces)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from services.ingest.http_body import MAX_OBJECTS
 from services.ingest.settings import MAX_BODY_BYTES, IngestSettings
 from tests.component.services.ingest.harness import Sent, workspace
 from tests.component.services.ingest.serving import YAML, Client, serving
@@ -98,6 +99,7 @@ async def test_an_idempotency_key_stands_for_one_body(client: Client) -> None:
         (b"{}", "text/plain", 415, "Content-Type"),
         (b"{}", "", 415, "Content-Type"),
         (b"x" * (MAX_BODY_BYTES + 1), "application/yaml", 413, "larger"),
+        (b"kind: Workspace\n---\n" * (MAX_OBJECTS + 1), "application/yaml", 413, "fewer"),
         (b"[" * 100_000, "application/json", 422, "deep"),
     ],
 )
