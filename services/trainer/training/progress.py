@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Self
 
 import psutil
-import torch
 
 from services.trainer.children.channel import Channel, Silence
 from services.trainer.children.messages import Progress
@@ -146,6 +145,8 @@ class Speaker:
 
 def memory_bytes(process: psutil.Process) -> int:
     """The most that was taken on a GPU, or what the process holds now."""
+    import torch  # noqa: PLC0415 - the child has it; who only looks at the clock need not wait for it.
+
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
     return int(process.memory_info().rss)

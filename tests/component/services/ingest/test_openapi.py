@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
-from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from services.ingest.settings import IngestSettings
 from tests.component.services.ingest.harness import workspace
@@ -55,6 +53,8 @@ OPERATIONS = [
 
 
 def operations(address: str) -> dict[str, Any]:
+    import schemathesis
+
     results: Iterable[Any] = schemathesis.openapi.from_url(f"{address}/openapi.json").get_all_operations()
     return {operation.label: operation for operation in map(_ok, results)}
 
@@ -69,6 +69,8 @@ def test_the_list_of_operations_is_complete(address: str) -> None:
 
 @pytest.mark.parametrize("label", OPERATIONS)
 def test_nothing_that_is_sent_brings_a_fault(address: str, label: str) -> None:
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
+
     operation = operations(address)[label]
 
     @given(case=operation.as_strategy())
