@@ -75,11 +75,12 @@ def _config_text(path: Path) -> str:
 
 
 def _all_files(paths: Sequence[Path]) -> list[Path]:
-    """A folder stands for the files in it."""
+    """A folder stands for the files in it, in the order and without the hidden ones, as a volume does."""
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+            names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+            found += [path / name for name in names if not any(part.startswith(".") for part in name.split("/"))]
         elif path.is_file() and os.access(path, os.R_OK):
             found.append(path)
         else:

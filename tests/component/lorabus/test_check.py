@@ -58,6 +58,8 @@ def test_people_see_what_is_trained_on(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.jsonl").write_text(GOOD * 3)
     (tmp_path / "data" / "README.md").write_text("about it")
+    (tmp_path / "data" / ".cache").mkdir()
+    (tmp_path / "data" / ".cache" / "hidden.jsonl").write_text("a job does not look here")
     assert check(tmp_path / "data", as_json=False) == 0
     out = capsys.readouterr().out
     assert "jsonl prompt-completion" in out
