@@ -2,8 +2,9 @@
 
 All pages share the running system of the session. A folder takes the place of the checkout: it has the examples, the
 virtual environment and, as `.lorabus`, the system's home. Blocks that name a file (```` ```yaml mine.yaml ````) are
-written to it first. Two things are not as on the page: the addresses, which are those of this system, and `lorabus
-down`, which would end the system for the other tests; it is run where systems end.
+written to it first. Three things are not as on the page: the addresses, which are those of this system; `lorabus
+down`, which would end the system for the other tests and is run where systems end; and how long the example trains,
+which is whole in `../lorabus/test_demo.py`.
 """
 
 import os
@@ -15,7 +16,8 @@ import pytest
 from tests.e2e.system import COMMAND, PATIENCE, System
 from tests.unit.docs.pages import ROOT, Block, blocks, pages
 
-SHOWN = ("examples", "bench", "schemas", "services", "lorabus", "docs", "deploy", ".venv")
+EXAMPLE = "examples/tune-python-docs.yaml"
+SHOWN = ("bench", "schemas", "services", "lorabus", "docs", "deploy", ".venv")
 PRELUDE = """set -euo pipefail
 lorabus() { if [ "${1:-}" = down ]; then command lorabus down --help >/dev/null; else command lorabus "$@"; fi; }
 trap 'echo "this failed: $BASH_COMMAND" >&2' ERR
@@ -28,6 +30,13 @@ def folder(embedded: System, tmp_path: Path) -> Path:
     for name in SHOWN:
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / ".lorabus").symlink_to(embedded.home)
+    (tmp_path / "examples").mkdir()
+    for path in (ROOT / "examples").iterdir():
+        (tmp_path / "examples" / path.name).symlink_to(path)
+    whole = (ROOT / EXAMPLE).read_text()
+    assert whole.count("max_steps: 60\n") == 1
+    (tmp_path / EXAMPLE).unlink()
+    (tmp_path / EXAMPLE).write_text(whole.replace("max_steps: 60\n", "max_steps: 4\n"))
     return tmp_path
 
 
