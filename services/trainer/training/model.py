@@ -62,6 +62,7 @@ def load(plan: TrainPlan, device: torch.device) -> Loaded:
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     skeleton = _skeleton(config)
     lora = _lora_config(plan, _linear_names(skeleton))
+    _check_layers(lora.layers_to_transform, getattr(config, "num_hidden_layers", None))
     flat = falcon.can_be_flat(config) or _can_be_flat(skeleton, config)
     base = AutoModelForCausalLM.from_pretrained(
         folder,
@@ -80,7 +81,7 @@ def load(plan: TrainPlan, device: torch.device) -> Loaded:
     if plan.quantization is not None:
         base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=plan.gradient_checkpointing)
         _keep_for_training(base)
-    model = get_peft_model(base, lora)
+    model = _with_adapter(base, lora)
     if device.type == "cpu" and plan.precision.autocast is None:
         shortcuts.take(model)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -116,6 +117,22 @@ def _lora_config(plan: TrainPlan, linear: Sequence[str]) -> LoraConfig:
     try:
         return LoraConfig(**given, target_modules=targets, task_type="CAUSAL_LM")
     except (TypeError, ValueError) as error:
+        raise UserError(Reason.CONFIG_INVALID, f"LoraConfig: {error}"[:500]) from error
+
+
+def _check_layers(asked: int | Sequence[int] | None, layers: int | None) -> None:
+    """PEFT passes over a layer that the model does not have, and fails when none is left."""
+    numbers = [asked] if isinstance(asked, int) else asked or ()
+    for number in numbers if layers else ():
+        if number not in range(layers or 0):
+            message = f"the model has no layer {number}: it has {layers}, counted from 0"
+            raise UserError(Reason.CONFIG_INVALID, f"LoraConfig.layers_to_transform: {message}")
+
+
+def _with_adapter(base: Any, lora: LoraConfig) -> PeftModel:
+    try:
+        return get_peft_model(base, lora)
+    except ValueError as error:
         raise UserError(Reason.CONFIG_INVALID, f"LoraConfig: {error}"[:500]) from error
 
 

@@ -26,6 +26,26 @@ async def test_modules_that_the_model_does_not_have_are_refused_with_those_that_
     assert refused.value.reason is Reason.TARGET_MODULES_NOT_FOUND
 
 
+@pytest.mark.parametrize(
+    ("lora", "words"),
+    [
+        (
+            {"layers_to_transform": [0, 99]},
+            r"layers_to_transform: the model has no layer 99: it has \d+, counted from 0",
+        ),
+        ({"layers_to_transform": [0], "layers_pattern": "nope"}, "LoraConfig: "),
+    ],
+    ids=["number", "pattern"],
+)
+async def test_layers_that_the_model_does_not_have_are_the_users_fault_at_once(
+    pool: TrainerPool, scratch: Path, plan_for: MakePlan, lora: dict[str, object], words: str
+) -> None:
+    plan = plan_for(counting_rows(), LoraConfig={"target_modules": ["q_proj"], **lora})
+    with pytest.raises(UserError, match=words) as refused:
+        await pool.run(plan, scratch, Heard(), stop=asyncio.Event())
+    assert refused.value.reason is Reason.CONFIG_INVALID
+
+
 async def test_a_rate_too_small_to_change_anything_publishes_nothing(
     pool: TrainerPool, scratch: Path, plan_for: MakePlan
 ) -> None:
