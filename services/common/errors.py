@@ -19,10 +19,10 @@ class JobError(LorabusError):
     """A job cannot go on. `message` is for its owner: what, where, the way out."""
 
     def __init__(self, reason: Reason, message: str) -> None:
-        """Keep the code beside the words."""
-        super().__init__(message)
+        """Keep the code beside the words; what they quote of a server may be no text, which no event could hold."""
         self.reason = reason
-        self.message = message
+        self.message = message.encode("utf-8", "backslashreplace").decode()
+        super().__init__(self.message)
 
     @property
     def retryable(self) -> bool:

@@ -44,11 +44,11 @@ class Download:
 
     @property
     def etag(self) -> str | None:
-        return self.response.headers.get("ETag")
+        return _kept(self.response.headers.get("ETag"))
 
     @property
     def last_modified(self) -> str | None:
-        return self.response.headers.get("Last-Modified")
+        return _kept(self.response.headers.get("Last-Modified"))
 
 
 def open_session(settings: StagingSettings, resolver: AbstractResolver | None) -> ClientSession:
@@ -181,8 +181,14 @@ class HttpSource:
                 return response
             location = response.headers.get("Location", "")
             await _close(response)
-            target = self._judged(urljoin(str(target), location))
+            target = self._judged(self._joined(str(target), location))
         raise UserError(Reason.SOURCE_REFUSED, f"{self.label} redirects more than {MAX_REDIRECTS} times")
+
+    def _joined(self, base: str, location: str) -> str:
+        try:
+            return urljoin(base, location)
+        except ValueError as error:
+            raise UserError(Reason.SOURCE_REFUSED, f"{self.label} redirects to what is no URL: {error}") from error
 
     def _judged(self, url: str) -> SourceUrl:
         try:
@@ -221,6 +227,11 @@ def _tls(settings: StagingSettings) -> SSLContext | None:
     except OSError as error:
         message = f"LORABUS_SOURCE_CA_FILE {settings.source_ca_file} cannot be used: {error}"
         raise WorldError(Reason.SOURCE_UNAVAILABLE, message) from error
+
+
+def _kept(validator: str | None) -> str | None:
+    """It is written down and sent back: only as text."""
+    return validator if validator and validator.isascii() else None
 
 
 def _begins_at(response: ClientResponse, offset: int) -> bool:

@@ -189,3 +189,23 @@ async def test_the_whole_staging_has_a_limit_in_time(stage_urls: Stage, serve: S
     assert fault.reason is Reason.SOURCE_UNAVAILABLE
     assert "LORABUS_SOURCE_SECONDS" in fault.message
     assert left_over(settings_home) == []
+
+
+@pytest.mark.parametrize(
+    ("head", "word"), [(b"Location: http://a\xff/", "a\\udcff"), (b"Location: http://[", "no URL")]
+)
+async def test_a_redirect_that_is_no_text_or_no_url_is_told(stage_urls: Stage, target: bytes, word: str) -> None:
+    """The words of the fault could not be written into any event: each trainer that took the job ended."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + target + b"\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        fault = await fault_of(stage_urls(f"http://127.0.0.1:{port}/a.csv"))
+    assert fault.reason is Reason.SOURCE_REFUSED
+    assert word in fault.message
+    assert fault.message.encode()
