@@ -30,8 +30,11 @@ class Overlay:
     def hides(self, name: str) -> bool:
         """True when a layer above has this name, or a file in place of a folder around it, or has removed either."""
         around = _around(name)
-        gone = self.files | self.removed
-        return name in self.folders or not gone.isdisjoint([name, *around]) or not self.emptied.isdisjoint(around)
+        return (
+            name in self.folders
+            or any(not gone.isdisjoint([name, *around]) for gone in (self.files, self.removed))
+            or not self.emptied.isdisjoint(around)
+        )
 
     def put_below(self, files: set[str], whiteouts: set[str]) -> None:
         """Go on with the next layer down."""

@@ -174,16 +174,21 @@ def _extension(header: tarfile.TarInfo, content: bytes) -> dict[str, str]:
 def _records(content: bytes) -> dict[str, str]:
     """`<length> <key>=<value>\\n`, as POSIX has it; the length counts the whole record."""
     found: dict[str, str] = {}
-    while content.strip(b"\0"):
-        length, _, _ = content.partition(b" ")
-        size = _number(length[:20].decode("ascii", "replace"))
-        if not len(length) < size <= len(content):
+    content, at = content.rstrip(b"\0"), 0
+    while at < len(content):
+        blank = content.find(b" ", at, at + 20)
+        end = at + _number(content[at:blank].decode("ascii", "replace")) if blank > at else at
+        if not at < blank < end <= len(content) or content[end - 1 : end] != b"\n":
             raise BadArchive("an extended header is broken")
-        record, content = content[len(length) + 1 : size], content[size:]
-        key, equals, value = record.removesuffix(b"\n").partition(b"=")
-        if not equals or not record.endswith(b"\n"):
+        key, equals, value = content[blank + 1 : end - 1].partition(b"=")
+        if not equals:
             raise BadArchive("an extended header is broken")
-        found[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
+        # Whatever else it says would be kept until the next member, however many headers come before that.
+        if key in (b"path", b"size"):
+            found[key.decode()] = value.decode("utf-8", "surrogateescape")
+        elif key.startswith(b"GNU.sparse"):
+            found["GNU.sparse"] = ""
+        at = end
     return found
 
 

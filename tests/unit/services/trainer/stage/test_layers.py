@@ -3,6 +3,7 @@
 import gzip
 import io
 import tarfile
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from services.common.errors import UserError
 from services.trainer.dataset.decode import DecodeError
 from services.trainer.stage.layers import Overlay, layer_files
-from services.trainer.stage.tar_stream import BadArchive, Kind, Limits, TarStream
+from services.trainer.stage.tar_stream import BadArchive, Kind, Limits, TarStream, _records
 
 Entry = tuple[str, bytes | str]
 """A name with a file's bytes, or with the type of what it is instead."""
@@ -172,7 +173,14 @@ async def test_a_header_that_lies_is_refused(start: int, value: bytes) -> None:
 
 
 async def test_an_extended_header_may_not_be_huge_or_broken() -> None:
-    for content in (b"x" * (2 << 20), b"999999 path=x\n", b"12 path", b"5 x=\n" * 3 + b"a path=x\n"):
+    for content in (
+        b"x" * (2 << 20),
+        b"999999 path=x\n",
+        b"12 path",
+        b"6 a=b\n" * 2 + b"x",
+        b"6 a=b\n =",
+        b"5 x=\n" * 3 + b"a path=x\n",
+    ):
         sink = io.BytesIO()
         with tarfile.open(fileobj=sink, mode="w") as tar:
             info = tarfile.TarInfo("pax")
@@ -204,3 +212,11 @@ async def test_no_bytes_break_the_reader(data: bytes, at: int) -> None:
             assert isinstance(await read([broken]), dict)
         except (BadArchive, DecodeError, UserError) as error:
             assert str(error)  # Either is right, and nothing else may be raised.
+
+
+async def test_extended_headers_cost_no_more_than_their_bytes() -> None:
+    """What they say is kept until a member comes, and none has to come; a megabyte took seconds to read."""
+    record = b"6 a=b\n" * 100_000 + b"13 path=abcd\n"
+    began = time.process_time()
+    assert _records(record) == {"path": "abcd"}
+    assert time.process_time() - began < 2
