@@ -37,7 +37,8 @@ def drift(docs: Path) -> list[str]:
 
 def stale(docs: Path) -> list[Path]:
     """Schemas of types that are gone."""
-    return [path for path in sorted((docs / "schemas").glob("*.json")) if f"schemas/{path.name}" not in files()]
+    made = files()
+    return [path for path in sorted((docs / "schemas").glob("*.json")) if f"schemas/{path.name}" not in made]
 
 
 def _text(document: Mapping[str, object]) -> str:
