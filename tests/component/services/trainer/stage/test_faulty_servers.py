@@ -191,9 +191,7 @@ async def test_the_whole_staging_has_a_limit_in_time(stage_urls: Stage, serve: S
     assert left_over(settings_home) == []
 
 
-@pytest.mark.parametrize(
-    ("head", "word"), [(b"Location: http://a\xff/", "a\\udcff"), (b"Location: http://[", "no URL")]
-)
+@pytest.mark.parametrize(("target", "word"), [(b"http://a\xff/", "a\\udcff"), (b"http://[", "no URL")])
 async def test_a_redirect_that_is_no_text_or_no_url_is_told(stage_urls: Stage, target: bytes, word: str) -> None:
     """The words of the fault could not be written into any event: each trainer that took the job ended."""
 
