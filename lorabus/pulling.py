@@ -18,7 +18,7 @@ from services.common.ending import read_result
 from services.common.errors import Unreachable
 from services.common.object_store import open_store
 from services.common.registry.download import Readable, download_files
-from services.common.registry.errors import RegistryUnavailable
+from services.common.registry.errors import RegistryRefused, RegistryUnavailable
 from services.common.registry.layout import Layout
 from services.common.registry.repository import open_repository
 from services.common.registry.secrets import find_credential
@@ -61,6 +61,10 @@ async def pull(target: str, out: Path, settings: CallerSettings) -> Pulled:
             return await _fetch(source, name or tag, target, out)
     except RegistryUnavailable as error:
         raise Unreachable("the registry", error.host, str(error)) from error
+    except RegistryRefused as error:
+        # A word alone is an image of Docker's hub, but much more often a folder or a job that was misspelt.
+        other = "" if "/" in target else f"no folder and no job here is called {target!r}; taken for an image: "
+        raise BadInput(f"{other}{error}") from error
     except OSError as error:
         raise BadInput(f"{out}: {error.strerror or error}") from error
 
