@@ -19,7 +19,7 @@ from services.common.registry.transport import Body
 
 CHUNK_BYTES = 64 * 1024 * 1024
 SMALL_BYTES = 1024 * 1024
-_PIECES_AHEAD = 16
+_PIECES_AHEAD = 32
 """Packed while the registry writes a chunk to its disk, and the most of the blob that waits in memory."""
 _GOODBYE_SECONDS = 5.0
 _SESSION_CODES = ("DIGEST_INVALID", "SIZE_INVALID", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "RANGE_INVALID")
