@@ -10,6 +10,8 @@ from datetime import datetime
 from time import perf_counter
 from uuid import uuid4
 
+import orjson
+
 from schemas.admission import Verdict, admit
 from schemas.admission.surroundings import Surroundings
 from schemas.bundles import identity_of
@@ -26,6 +28,7 @@ from services.ingest.spec_history import Latest, find, find_latest, write_once
 
 Tell = Callable[[list[OutboxRecord], str], Awaitable[None]]
 Note = Callable[[str, float], None]
+MAX_SPEC_BYTES = 768 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,9 @@ class Acceptance:
         verdict = self._admit(request, latest.spec if latest else None)
         if verdict.spec is None:
             return _rejected(request, verdict)
+        size = len(orjson.dumps(verdict.spec.plain))
+        if size > MAX_SPEC_BYTES:
+            return _too_large(request, verdict, size)
         return Accepted(self._record(verdict, verdict.spec, request, traceparent))
 
     def _admit(self, request: Request, existing: ResolvedSpec | None) -> Verdict:
@@ -190,6 +196,13 @@ def _as_sent(time: datetime) -> datetime:
 def _rejected(request: Request, verdict: Verdict) -> Rejected:
     problems = tuple(FieldProblem(path=problem.path, message=problem.message) for problem in verdict.problems)
     return Rejected(rejected_job_id(request.raw), verdict.namespace, verdict.name, problems)
+
+
+def _too_large(request: Request, verdict: Verdict, size: int) -> Rejected:
+    """The events that carry the spec must be as large as Kafka takes them."""
+    message = f"resolved it has {size:,} bytes, more than {MAX_SPEC_BYTES:,}; name fewer or shorter URLs"
+    problem = FieldProblem(path="tuning", message=message)
+    return Rejected(rejected_job_id(request.raw), verdict.namespace, verdict.name, (problem,))
 
 
 def _unreadable(request: Request) -> Rejected:

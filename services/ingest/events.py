@@ -21,6 +21,7 @@ from services.common.telemetry import trace_id
 SOURCE = "ingest"
 ACCEPTED, QUEUED, CANCELLING, CANCELLED = 1, 2, 3, 4
 REJECTED = 1
+MOST_NAME, MOST_WORDS = 253, 1000
 
 
 def accepted(record: SpecRecord) -> OutboxRecord:
@@ -53,7 +54,10 @@ def rejected(
 ) -> OutboxRecord:
     """`job.rejected`."""
     head = _head(job_id, REJECTED, traceparent)
-    return _event(JobRejected(**head, namespace=namespace, name=name, problems=list(problems)), time, traceparent)
+    # Names and paths are as given, which may be as much as a record can hold.
+    told = [FieldProblem(path=one.path[:MOST_WORDS], message=one.message[:MOST_WORDS]) for one in problems]
+    names = {"namespace": namespace[:MOST_NAME], "name": name[:MOST_NAME]}
+    return _event(JobRejected(**head, **names, problems=told), time, traceparent)
 
 
 def cancelling(record: SpecRecord, cancel: CancelRecord) -> OutboxRecord:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from aiokafka import ConsumerRecord
+from aiokafka.errors import MessageSizeTooLargeError
 
 from schemas.topics import DEAD_LETTERS
 from services.common.errors import LorabusError
@@ -43,8 +44,12 @@ class DeadLetters:
         headers = [(name, value) for name, value in record.headers if not name.startswith("lorabus_dlq_")]
         place = {"topic": record.topic, "partition": str(record.partition), "offset": str(record.offset)}
         told = {**place, "reason": reason[:2000], "service": self._service}
-        headers += [(f"lorabus_dlq_{name}", text.encode()) for name, text in told.items()]
-        await self._publish(DEAD_LETTERS.name, record.key, record.value, headers)
+        ours = [(f"lorabus_dlq_{name}", text.encode()) for name, text in told.items()]
+        try:
+            await self._publish(DEAD_LETTERS.name, record.key, record.value, [*headers, *ours])
+        except MessageSizeTooLargeError:
+            # As large as a record may be, it has no room for our headers: where it stood tells where to find it.
+            await self._publish(DEAD_LETTERS.name, None, None, ours)
         self.total += 1
         log.warning("dead letter", **told)
 

@@ -152,3 +152,20 @@ async def test_a_missing_config_map_says_where_it_was_looked_for() -> None:
     answer = await world().acceptance.accept(request(workspace(config="absent")))
     assert isinstance(answer, Rejected)
     assert any("'absent'" in problem.message and "the test" in problem.message for problem in answer.problems)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        workspace(input={"urls": [f"https://data.example.com/{number}{'x' * 8000}" for number in range(130)]}),
+        workspace(name="x" * 1_000_000),
+        workspace() | {"y" * 1_000_000: 1},
+    ],
+    ids=["urls", "name", "field"],
+)
+async def test_what_is_told_of_a_huge_request_fits_into_a_record(asked: dict[str, Any]) -> None:
+    """Kafka refused the answer, which counted as a fault of the world: ingest stopped, and met the request again."""
+    at = world()
+    assert isinstance(await at.acceptance.accept(request(asked)), Rejected)
+    assert max(len(value or b"") for _, _, value, _ in at.sent.records) < 900_000
+    assert await at.store.list("jobs/") == []
