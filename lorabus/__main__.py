@@ -7,6 +7,8 @@ half a second is long. Whatever that path does not understand goes to the whole 
 import os
 import sys
 
+MOST_WORDS = 20_000
+
 
 def main() -> int:
     """Run the command; gives its exit code."""
@@ -42,12 +44,14 @@ def _run() -> int:
 def _whole_command_line() -> int:
     from lorabus.cli.app import app  # noqa: PLC0415 - see above.
     from lorabus.faults import DONE, exit_code  # noqa: PLC0415
+    from lorabus.telling import printable  # noqa: PLC0415
     from services.common.errors import LorabusError  # noqa: PLC0415
 
     try:
         app()
     except LorabusError as error:
-        print(f"lorabus: {error}", file=sys.stderr)
+        # It may quote a registry, a file or an answer.
+        print(f"lorabus: {printable(str(error), MOST_WORDS)}", file=sys.stderr)
         return exit_code(error)
     return DONE
 

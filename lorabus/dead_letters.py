@@ -26,7 +26,7 @@ class DeadLetter:
     told: dict[str, str]
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    headers: tuple[tuple[str, bytes | None], ...]
 
     def summary(self) -> dict[str, object]:
         """Where it stood and why nobody could read it."""
@@ -43,7 +43,7 @@ class DeadLetter:
 
     def whole(self) -> dict[str, object]:
         """The summary with the record itself; bytes that are no text are given in base64."""
-        headers = {name: _text(value) for name, value in self.headers}
+        headers = {name: None if value is None else _text(value) for name, value in self.headers}
         value = None if self.value is None else _text(self.value)
         return {
             **self.summary(),

@@ -32,13 +32,13 @@ SHOWN_PROBLEMS = 20
 
 def tell(event: Event) -> str:
     """One event, one line (a failure and its problems may take more)."""
-    return printable(_sentence(event.model) or event.type) if event.model else event.type
+    return printable((_sentence(event.model) if event.model else "") or event.type)
 
 
-def printable(text: str) -> str:
+def printable(text: str, most: int = MAX_TEXT) -> str:
     """Line breaks stay; whatever else could command a terminal is shown as its code."""
-    shown = "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text[:MAX_TEXT])
-    return shown if len(text) <= MAX_TEXT else f"{shown}…"
+    shown = "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text[:most])
+    return shown if len(text) <= most else f"{shown}…"
 
 
 def size(count: float) -> str:

@@ -18,7 +18,7 @@ from services.common.settings import Settings
 MAX_REQUEST_BYTES = 2 * 1024 * 1024
 # aiokafka's 16 KiB are full after five events with a spec; then everybody who sends waits, and each drain wakes all.
 MAX_BATCH_BYTES = 256 * 1024
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
 
 
 class Producer:

@@ -102,6 +102,7 @@ def test_every_type_has_its_words() -> None:
 
 def test_an_unknown_type_is_told_by_its_name() -> None:
     assert told("job.praised", {"state": "running"}) == "job.praised"
+    assert told("job.\x1b]0;owned", {"state": "running"}) == "job.\\x1b]0;owned"
 
 
 def test_a_job_that_is_queued_again_says_why_and_when() -> None:
