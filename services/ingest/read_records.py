@@ -22,10 +22,9 @@ def job_of(record: ConsumerRecord) -> StoredJob | None:
     try:
         if record.value is None:
             return StoredJob((record.key or b"").decode())
-        row = JobRow.model_validate_json(record.value)
-    except ValueError:
+        return stored_job(JobRow.model_validate_json(record.value))
+    except (ValueError, OverflowError, TypeError):  # Also times and numbers that JSON has and nothing here can hold.
         return None
-    return stored_job(row)
 
 
 def stored_job(row: JobRow) -> StoredJob:
