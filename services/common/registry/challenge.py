@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass, field
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PARAM = re.compile(rf'\s*,?\s*({_WORD})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_WORD}))(?=\s*(?:,|$))')
-_SCHEME = re.compile(rf"\s*,?\s*({_WORD})(?=\s|,|$)")
+_PARAM = re.compile(rf'\s*(?:,\s*)?({_WORD})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_WORD}))(?=\s*(?:,|$))')
+_SCHEME = re.compile(rf"\s*(?:,\s*)?({_WORD})(?=\s|,|$)")
 MAX_HEADER = 8 * 1024
 
 
