@@ -14,7 +14,6 @@ from schemas.records import AdapterManifest, CancelRecord
 from schemas.workspace import OutputSpec, VolumeSource
 from services.common.journal import now
 from services.common.object_store import as_json
-from services.common.registry.errors import RegistryRefused
 from tests.component.services.publisher.harness import Bench, make_bench
 from tests.component.services.publisher.jobs import adapter_files, forget_the_end, to_claim, trained_job
 
@@ -73,7 +72,7 @@ async def test_a_damaged_layout_is_not_pulled(bench: Bench, tmp_path: Path) -> N
     raw = bytearray(largest.read_bytes())
     raw[len(raw) // 2] ^= 1
     largest.write_bytes(raw)
-    with pytest.raises(RegistryRefused, match="damaged"):
+    with pytest.raises(BadInput, match="damaged"):
         await pull(record.job_id, tmp_path / "out", caller(bench))
     assert list((tmp_path / "out").iterdir()) == []
 
