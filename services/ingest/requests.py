@@ -90,6 +90,9 @@ def read_request(
 
 def _form_fault(value: Mapping[str, object], prefix: str) -> FieldProblem | None:
     """Say what keeps an object from being a Workspace at all; what is wrong inside one is admission's."""
+    if "specversion" in value and "kind" not in value:
+        message = "is taken from headers: send the attributes as ce_* headers and the data alone (binary content mode)"
+        return FieldProblem(path=f"{prefix}specversion", message=message)
     if value.get("kind") != "Workspace":
         return FieldProblem(path=f"{prefix}kind", message=f"must be Workspace, not {_short(value.get('kind'))}")
     if value.get("apiVersion") not in API_VERSIONS:

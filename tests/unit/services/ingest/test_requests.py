@@ -58,6 +58,7 @@ def test_it_is_the_same_request_when_it_is_read_again() -> None:
 @pytest.mark.parametrize(
     ("value", "path"),
     [
+        ({"specversion": "1.0", "type": REQUEST, "data": {"workspace": WORKSPACE}}, "specversion"),
         ({"kind": "Pod"}, "kind"),
         ({}, "kind"),
         ({**WORKSPACE, "apiVersion": "v2"}, "apiVersion"),
