@@ -35,6 +35,7 @@ from services.common.settings import Settings
 
 RATE = 100
 PATIENCE = 120
+LINGER_MS = 1
 ECHO_IN, ECHO_OUT = "bench.in", "bench.out"
 WORKSPACE: dict[str, Any] = {
     "apiVersion": "kaito.sh/v1beta1",
@@ -79,7 +80,7 @@ class Driver:
 
     def __init__(self, kafka: str, peer: Peer) -> None:
         self._peer = peer
-        self._producer = Producer({"bootstrap.servers": kafka, "acks": "all", "linger.ms": 0})
+        self._producer = Producer({"bootstrap.servers": kafka, "acks": "all", "linger.ms": LINGER_MS})
         self._consumer = Consumer({"bootstrap.servers": kafka, "group.id": "bench", "enable.auto.commit": False})
         self.sent: dict[str, float] = {}
         self.answered: dict[str, float] = {}
