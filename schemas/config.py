@@ -37,9 +37,10 @@ Seed = Annotated[Int, Field(ge=0, le=2**32 - 1)]
 Fraction = Annotated[Float, Field(ge=0, lt=1)]
 Text = Annotated[str, Field(max_length=4096)]
 Numbers = Annotated[tuple[Annotated[Int, Field(ge=0, le=100_000)], ...], BeforeValidator(_words)]
-# PEFT takes some of these for regular expressions; here they are names.
+# PEFT takes some of these for regular expressions; here they are names, but for the one text that cannot be any.
 Module = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,256}$")]
 Modules = Annotated[tuple[Module, ...], BeforeValidator(_words)]
+Pattern = Annotated[str, Field(max_length=1024, pattern=r"^\S*[^A-Za-z0-9_.,\s-]\S*$")]
 PerModule = dict[Module, Count]
 Dtype = Literal["float32", "float16", "bfloat16", "float64"]
 Strategy = Annotated[Literal["no", "steps", "epoch"], BeforeValidator(_unquoted_no)]
@@ -82,12 +83,17 @@ class QuantizationConfig(Section):
 
 
 class LoraConfig(Section):
-    """`target_modules` None: the preset's, or for a model without a preset what its architecture has."""
+    """`target_modules` None: the preset's, or for a model without a preset what its architecture has.
+
+    As one text it may be a regular expression that the whole name of a module matches.
+    """
 
     r: Annotated[Int, Field(ge=1, le=4096)] = 8
     lora_alpha: Annotated[Int, Field(ge=1, le=65536)] = 8
     lora_dropout: Fraction = 0.0
-    target_modules: Annotated[Literal["all-linear"] | Modules | None, Field(union_mode="left_to_right")] = None
+    target_modules: Annotated[Literal["all-linear"] | Modules | Pattern | None, Field(union_mode="left_to_right")] = (
+        None
+    )
     exclude_modules: Modules | None = None
     modules_to_save: Modules | None = None
     bias: Literal["none", "all", "lora_only"] = "none"

@@ -36,7 +36,7 @@ EFFECTS: Mapping[str, Mapping[str, str]] = {
         "r": "rank",
         "lora_alpha": "scale, divided by the rank",
         "lora_dropout": "dropout before the adapter",
-        "target_modules": "modules that get an adapter, by name, or all-linear; each name must be in the model",
+        "target_modules": "modules that get an adapter: names that the model has, all-linear or one regular expression",
         "exclude_modules": "modules that get none",
         "modules_to_save": "modules that are trained and saved whole",
         "bias": "biases that are trained",

@@ -1,5 +1,6 @@
 """`LoraConfig.target_modules` against what the model's architecture really has."""
 
+import re
 from collections.abc import Iterable
 
 from schemas.admission.sections import Place
@@ -14,7 +15,10 @@ def resolve_modules(wanted: list[str] | str | None, preset: Preset, place: Place
     """What PEFT gets: fused projections in place of their parts, the preset's own list when the request has none."""
     if wanted is None:
         return list(preset.target_modules) or None
-    if isinstance(wanted, str) or not preset.target_modules:
+    if isinstance(wanted, str):
+        _check_pattern(wanted, place)
+        return wanted
+    if not preset.target_modules:
         return wanted
     found: dict[str, None] = {}
     missing: list[str] = []
@@ -27,6 +31,14 @@ def resolve_modules(wanted: list[str] | str | None, preset: Preset, place: Place
     _say_fused(wanted, preset, place)
     _say_missing(missing, found, preset, place)
     return list(found)
+
+
+def _check_pattern(pattern: str, place: Place) -> None:
+    """Whether it matches anything, the trainer's confined child finds out: some patterns take for ever."""
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        place.refuse("target_modules", f"invalid value: {shown(pattern)!r} is no regular expression: {error}")
 
 
 def _found(name: str, preset: Preset) -> str | None:

@@ -52,9 +52,7 @@ async def registry() -> AsyncIterator[FakeRegistry]:
 
 
 def fresh_bench(home: Path, registry: FakeRegistry) -> Bench:
-    bench = make_bench(
-        home, insecure_registries=registry.address, publish_retry_seconds=5, registry_silence_seconds=1
-    )
+    bench = make_bench(home, insecure_registries=registry.address, publish_retry_seconds=5, registry_silence_seconds=1)
     write_secret(bench.settings.secrets_dir, registry.address)
     return bench
 

@@ -32,6 +32,8 @@ def targeted(judge: Judge) -> Callable[[str, str], Verdict]:
         ("tiny", "'q_proj, v_proj'", ("q_proj", "v_proj")),
         ("tiny", "[lm_head]", ("lm_head",)),
         ("tiny", "all-linear", "all-linear"),
+        ("tiny", r"'.*layers\.[01]\.self_attn\.(q|v)_proj'", r".*layers\.[01]\.self_attn\.(q|v)_proj"),
+        ("org/model", "'.*_proj'", ".*_proj"),
         ("org/model", "[anything]", ("anything",)),
         ("org/model", "null", None),
     ],
@@ -54,6 +56,12 @@ def test_modules_of_which_the_model_has_none_are_refused(targeted: Callable[[str
     assert [problem.path for problem in problems] == ["tuning.config.training_config.LoraConfig.target_modules"]
     assert "Target modules query_key_values, c_attn not found in falcon-7b" in problems[0].message
     assert "did you mean 'query_key_value'" in problems[0].message
+
+
+@pytest.mark.parametrize("pattern", ["'(q|v_proj'", "'a{99999999999}'", "'(q|v)_proj, o_proj'", "'" + "(" * 1025 + "'"])
+def test_a_pattern_that_is_none_is_refused(targeted: Callable[[str, str], Verdict], pattern: str) -> None:
+    problems = targeted("tiny", pattern).problems
+    assert [problem.path for problem in problems] == ["tuning.config.training_config.LoraConfig.target_modules"]
 
 
 def test_modules_of_which_the_model_has_some_pass_with_a_warning(targeted: Callable[[str, str], Verdict]) -> None:

@@ -46,7 +46,7 @@ async def test_at_the_end_the_adapter_is_compared_with_the_base_model(
     plan = plan_for(
         counting_rows(),
         eval_rows=counting_rows(6),
-        LoraConfig={"r": 8},
+        LoraConfig={"r": 8, "target_modules": r".*\.(mlp\.\w+|[qv])_proj"},
         TrainingArguments={
             "learning_rate": 5e-3,
             "per_device_train_batch_size": 8,
@@ -59,6 +59,7 @@ async def test_at_the_end_the_adapter_is_compared_with_the_base_model(
 
     result = await pool.run(plan, scratch, heard, stop=asyncio.Event())
 
+    assert heard.first(Started).target_modules == 4 * 5
     evaluations = heard.all(Evaluated)
     assert [each.step for each in evaluations] == [3, 6, 9, 9]
     assert [each.base_loss is None for each in evaluations] == [True, True, True, False]
