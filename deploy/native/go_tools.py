@@ -83,16 +83,14 @@ def _build(name: str, wanted: GoTool, binary: Path, say: Say) -> None:
 @contextmanager
 def _running(command: list[str], env: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
     """The build; interrupted or failed reading ends it and its compilers."""
-    build = subprocess.Popen(
+    with subprocess.Popen(
         command, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, process_group=0
-    )
-    try:
-        yield build
-        build.wait()
-    except BaseException:
-        os.killpg(build.pid, 9)
-        build.wait()
-        raise
+    ) as build:
+        try:
+            yield build
+        except BaseException:
+            os.killpg(build.pid, 9)
+            raise
 
 
 @contextmanager
