@@ -14,6 +14,7 @@ from services.trainer.dataset.tokens import NOT_TRAINED, Tokens
 from services.trainer.planning.steps import passes
 from services.trainer.training.batches import make_pass
 from services.trainer.training.loop import trained_logits
+from services.trainer.training.memory import tried
 from services.trainer.training.model import Loaded
 
 MOST_ROWS = 2000
@@ -42,9 +43,19 @@ class Evaluator:
         """At most `MOST_ROWS` rows are looked at. `tokens_per_pass` is what a training's pass has at the moment."""
         self._loaded, self._tokens, self._between = loaded, tokens, between
         self._tokens_per_pass = tokens_per_pass
+        # Nothing is kept for a way back.
+        self._times = 2.0
 
     def score(self, *, base: bool = False) -> Score:
-        """Of the model as it is now, or of the base model alone."""
+        """Of the model as it is now, or of the base model alone, in shorter passes where the memory asks for it."""
+        while (score := tried(lambda: self._score(base=base), can_be_cut=self._can_be_cut())) is None:
+            self._times /= 2
+        return score
+
+    def _can_be_cut(self) -> bool:
+        return any(len(rows) > 1 for rows in self._passes())
+
+    def _score(self, *, base: bool) -> Score:
         loss, right, count = 0.0, 0, 0
         with self._only_looking(base=base):
             for rows in self._passes():
@@ -58,9 +69,8 @@ class Evaluator:
         return Score(loss / max(1, count), right / max(1, count))
 
     def _passes(self) -> list[list[int]]:
-        """Twice as long as in training, for nothing is kept for a way back."""
-        rows = range(min(len(self._tokens), MOST_ROWS))
-        return passes(rows, self._tokens.lengths, 2 * self._tokens_per_pass(), padded=not self._loaded.flat)
+        rows, most = range(min(len(self._tokens), MOST_ROWS)), int(self._times * self._tokens_per_pass())
+        return passes(rows, self._tokens.lengths, most, padded=not self._loaded.flat)
 
     def samples(self, number: int) -> Iterator[Sample]:
         """Greedy answers to the first rows, short, with the time for each limited."""
@@ -97,9 +107,11 @@ class Evaluator:
         model = self._loaded.model
         was_training = model.training
         model.eval()
-        with torch.inference_mode(), self._loaded.as_base() if base else nullcontext():
-            yield
-        model.train(was_training)
+        try:
+            with torch.inference_mode(), self._loaded.as_base() if base else nullcontext():
+                yield
+        finally:
+            model.train(was_training)
 
     def _text(self, ids: Sequence[int]) -> str:
         return str(self._loaded.tokenizer.decode(ids, skip_special_tokens=True)).strip()[:_LONGEST_TEXT]

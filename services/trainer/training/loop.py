@@ -5,10 +5,6 @@ head computes only the tokens that are trained on, no statistics are computed th
 random numbers from a seed of its own, and a loss that is no number ends the training.
 """
 
-import ctypes
-import gc
-import sys
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -19,10 +15,10 @@ from trl import SFTConfig, SFTTrainer
 
 from schemas.failures import Reason
 from services.common.errors import UserError
-from services.trainer.children.outcome import is_out_of_memory
 from services.trainer.planning.plan import TrainPlan
 from services.trainer.training.batches import Pass, Step, Steps
 from services.trainer.training.checkpoint import Counts
+from services.trainer.training.memory import tried
 from services.trainer.training.model import Loaded
 
 
@@ -94,14 +90,7 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
 
     def _tried(self, model: Any, step: Step) -> torch.Tensor | None:
         """None when the memory was not enough for it, and smaller passes may help."""
-        try:
-            return self._passes(model, step)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error) or not _can_be_cut(step):
-                raise
-            # What the failed pass holds hangs on the error's frames.
-            traceback.clear_frames(error.__traceback__)
-            return None
+        return tried(lambda: self._passes(model, step), can_be_cut=_can_be_cut(step))
 
     def _passes(self, model: Any, step: Step) -> torch.Tensor:
         model.train()
@@ -136,11 +125,6 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
             f"out of memory in step {step.number + 1} with {before} tokens going through the model at once: half as "
             "many from here on, in twice as many passes a step; what is learned is the same"
         )
-        gc.collect()
-        if sys.platform == "linux":
-            ctypes.CDLL(None).malloc_trim(0)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
     def loss_of(self, model: Any, part: Pass, trained: int) -> torch.Tensor:
         """The summed loss of a pass's trained tokens over the number of those of the whole step."""
