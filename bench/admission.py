@@ -4,7 +4,8 @@ python bench/admission.py [--requests 5000] [--seconds 20]
 
 Both services run as processes of their own, one of each, on a real broker and a file store. Throughput: all requests
 are handed over as fast as the producer takes them; the clock stops with the last answer. Latency: 100 requests a
-second; from the call of `send` to the answer in this process's hands. Every request is a Workspace of another name.
+second; from the call of `send` to the answer in this process's hands. Every request is a Workspace of another name;
+all bring the same ConfigMap, which ingest reads once.
 """
 
 import argparse
