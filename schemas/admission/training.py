@@ -15,7 +15,7 @@ from schemas.admission.surroundings import Surroundings
 from schemas.admission.templates import TEMPLATES, template_name
 from schemas.field_tables import SECTIONS
 from schemas.presets import Preset
-from schemas.problems import Findings, Problem, shown
+from schemas.problems import Findings, shown
 
 _ROOT = "/mnt"
 _LOCATION = "training_config"
@@ -43,33 +43,25 @@ class Training:
         return Training({name: dict(values) for name, values in self.sections.items()}, self.given)
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    training: Training | None
-    problems: tuple[Problem, ...]
-    warnings: tuple[str, ...]
-
-
 def read_training(asked: Asked, namespace: str, around: Surroundings, findings: Findings) -> Training | None:
     """None when something is wrong, which then stands in `findings`."""
     before = len(findings.problems)
     text = find_config_map(asked.config, namespace, around, findings) if asked.config else None
     if len(findings.problems) > before:
         return None
-    judged = _judge(asked, text) if len(text or "") <= _KEPT_LENGTH else _judge.__wrapped__(asked, text)
-    for problem in judged.problems:
+    training, found = _judge(asked, text) if len(text or "") <= _KEPT_LENGTH else _judge.__wrapped__(asked, text)
+    for problem in found.problems:
         findings.refuse(problem.path, problem.message)
-    for warning in judged.warnings:
+    for warning in found.warnings:
         findings.warn(warning)
-    return judged.training and judged.training.copy()
+    return training and training.copy()
 
 
 @lru_cache(maxsize=64)
-def _judge(asked: Asked, text: str | None) -> _Judged:
-    """Kept, for many Workspaces come with few ConfigMaps, and this is half the work of admission."""
+def _judge(asked: Asked, text: str | None) -> tuple[Training | None, Findings]:
+    """Kept, for many Workspaces come with few ConfigMaps, and this is half the work of admission; not to be changed."""
     findings = Findings()
-    training = _read(asked, text, findings)
-    return _Judged(training, tuple(findings.problems), tuple(findings.warnings))
+    return _read(asked, text, findings), findings
 
 
 def _read(asked: Asked, text: str | None, findings: Findings) -> Training | None:

@@ -6,6 +6,7 @@ random numbers from a seed of its own, and a loss that is no number ends the tra
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -79,7 +80,7 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
 
     def training_step(self, model: Any, inputs: Step, *_: Any) -> torch.Tensor:
         """Forward and backward of all passes of a step; gives the mean loss of the step's trained tokens."""
-        while (total := self._tried(model, inputs)) is None:
+        while (total := tried(partial(self._passes, model, inputs), can_be_cut=_can_be_cut(inputs))) is None:
             self._halve(inputs)
             inputs = self._steps.step(inputs.number)
         self.step_loss = self._summed(total)
@@ -87,10 +88,6 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
         if not torch.isfinite(total):
             raise diverged(inputs.number + 1)
         return total
-
-    def _tried(self, model: Any, step: Step) -> torch.Tensor | None:
-        """None when the memory was not enough for it, and smaller passes may help."""
-        return tried(lambda: self._passes(model, step), can_be_cut=_can_be_cut(step))
 
     def _passes(self, model: Any, step: Step) -> torch.Tensor:
         model.train()
