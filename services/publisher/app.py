@@ -1,6 +1,5 @@
 """Wires the publisher: the adapters topic into work beside the consumer, health and metrics."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -55,7 +54,6 @@ def _use_case(settings: PublisherSettings, store: ObjectStore, send: Publish, me
         send,
         place_of(settings, store, metrics.edges.registry_request),
         metrics,
-        asyncio.Semaphore(settings.publish_at_once),
         packing_of(settings),
         settings.publish_retry_seconds,
     )

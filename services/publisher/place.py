@@ -1,7 +1,9 @@
 """Opens the place that a job's spec names: credentials for a registry, or a folder of a volume."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from weakref import WeakValueDictionary
 
 from schemas.failures import Reason
 from schemas.records import SpecRecord
@@ -15,7 +17,7 @@ from services.common.registry.secrets import read_secret
 from services.common.registry.transport import Note
 from services.publisher.destinations import Destination, Parcel
 from services.publisher.layout import VolumeDestination
-from services.publisher.plan import RegistryTarget, VolumeTarget, target
+from services.publisher.plan import RegistryTarget, Target, VolumeTarget, target
 from services.publisher.registry import RegistryDestination
 from services.publisher.settings import PublisherSettings
 
@@ -25,12 +27,20 @@ Place = Callable[[SpecRecord, Parcel, str], AbstractAsyncContextManager[Destinat
 def place_of(settings: PublisherSettings, store: ObjectStore, note: Note = lambda *_: None) -> Place:
     """Give the function that opens a job's destination; registry errors leave it as the job's errors.
 
-    `note` is told of each request to a registry.
+    `note` is told of each request to a registry. Each registry and each volume has slots of its own, so that one that
+    stands still holds up nobody else's images.
     """
+    slots: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
     async def place(record: SpecRecord, parcel: Parcel, traceparent: str) -> AsyncIterator[Destination]:
         where = target(record.spec, record.job_id, settings.volumes_dir, settings.host_paths)
+        slot = slots.setdefault(_shared(where), asyncio.Semaphore(settings.publish_at_once))
+        async with slot, opened(where, parcel, traceparent) as destination:
+            yield destination
+
+    @asynccontextmanager
+    async def opened(where: Target, parcel: Parcel, traceparent: str) -> AsyncIterator[Destination]:
         if isinstance(where, VolumeTarget):
             yield VolumeDestination(where, store, traceparent)
             return
@@ -51,6 +61,11 @@ def place_of(settings: PublisherSettings, store: ObjectStore, note: Note = lambd
             raise job_error(error, where) from error
 
     return place
+
+
+def _shared(where: Target) -> str:
+    """What may be slow or away as a whole."""
+    return str(where.root) if isinstance(where, VolumeTarget) else where.reference.domain
 
 
 def job_error(error: RegistryError, where: RegistryTarget) -> JobError:

@@ -4,7 +4,6 @@ Everything here can be repeated: what is in place already is found and left alon
 and `result.json` lets exactly one outcome be true.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -52,8 +51,6 @@ class Publisher:
     send: Publish
     place: Place
     metrics: Metrics
-    slots: asyncio.Semaphore
-    """Pushes at once; one that waits for a registry to come back holds none."""
     packing: Packing
     retry_seconds: float = 900.0
 
@@ -131,7 +128,7 @@ class Publisher:
         self, record: SpecRecord, parcel: Parcel, progress: Progress, traceparent: str, check_cancel: BeforeTag
     ) -> PublishedImage:
         async def once() -> tuple[Image, str]:
-            async with self.slots, self.place(record, parcel, traceparent) as destination:
+            async with self.place(record, parcel, traceparent) as destination:
                 await check_cancel()
                 return await destination.put(parcel, progress.on_bytes, check_cancel)
 

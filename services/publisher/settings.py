@@ -14,7 +14,9 @@ class PublisherSettings(Settings):
     publish_retry_seconds: float = Field(
         default=900.0, ge=0, description="How long a registry that does not answer is tried again."
     )
-    publish_at_once: int = Field(default=4, ge=1, description="Images that are pushed side by side.")
+    publish_at_once: int = Field(
+        default=4, ge=1, description="Images that are pushed side by side to one registry or volume."
+    )
     layer_compression: Literal["none", "gzip", "zstd"] = Field(
         default="gzip", description="gzip is what KAITO writes; here it stores, because weights do not compress."
     )

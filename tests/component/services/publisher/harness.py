@@ -1,6 +1,5 @@
 """A publisher without Kafka: its use case on a file store, with the events that it would send."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,20 +18,20 @@ from services.publisher.settings import PublisherSettings
 
 @dataclass
 class Bench:
-    """A publisher's settings, store and sent events."""
+    """A publisher's settings, store, sent events and what it asked of registries (method and bytes streamed)."""
 
     settings: PublisherSettings
     store: ObjectStore
     sent: list[Envelope] = field(default_factory=list)
+    asked: list[tuple[str, int]] = field(default_factory=list)
 
     def publisher(self) -> Publisher:
         """A new publisher process, so to speak."""
         return Publisher(
             self.store,
             self.send,
-            place_of(self.settings, self.store),
+            place_of(self.settings, self.store, lambda method, _, __, sent: self.asked.append((method, sent))),
             Metrics(CollectorRegistry()),
-            asyncio.Semaphore(2),
             packing_of(self.settings),
             self.settings.publish_retry_seconds,
         )

@@ -180,11 +180,14 @@ async def test_a_second_try_ends_with_the_same_event(bench: Bench, reference: st
 
 
 async def test_a_layer_that_a_neighbour_has_is_mounted(bench: Bench, registry_address: str, crane: Run) -> None:
-    for name in ("first", "second"):
-        await _published(bench, f"{registry_address}/tests/mount-{uuid.uuid4().hex[:8]}/{name}:v1", name=name)
-    image = bench.last()["image"]
-    assert isinstance(image, dict)
-    crane("validate", "--insecure", "--remote", str(image["reference"]))
+    team = f"{registry_address}/tests/mount-{uuid.uuid4().hex[:8]}"
+    await _published(bench, f"{team}/first:v1", name="first")
+    assert sum(sent for _, sent in bench.asked) > len(adapter_files()["adapter_model.safetensors"])
+    bench.asked.clear()
+    await _published(bench, f"{team}/second:v1", name="second")
+    assert "PATCH" not in {method for method, _ in bench.asked}
+    assert sum(sent for _, sent in bench.asked) < 20_000
+    crane("validate", "--insecure", "--remote", f"{team}/second:v1")
 
 
 @pytest.mark.parametrize(("compression", "media_type"), [("none", "tar"), ("zstd", "tar+zstd")])
