@@ -10,7 +10,7 @@ from schemas.records import SpecRecord
 from schemas.references import ImageReference
 from services.common.errors import JobError, UserError, WorldError
 from services.common.object_store import ObjectStore
-from services.common.registry.docker_config import Credential
+from services.common.registry.docker_config import DockerConfig
 from services.common.registry.errors import NotAuthorized, RegistryError, RegistryRefused
 from services.common.registry.repository import open_repository
 from services.common.registry.secrets import read_secret
@@ -44,11 +44,11 @@ def place_of(settings: PublisherSettings, store: ObjectStore, note: Note = lambd
         if isinstance(where, VolumeTarget):
             yield VolumeDestination(where, store, traceparent)
             return
-        credential = await _credential(settings, where)
+        config = await read_secret(settings.secrets_dir, where.secret) if where.secret is not None else DockerConfig({})
         try:
             async with open_repository(
                 where.reference,
-                credential,
+                config.find(where.reference),
                 insecure=settings.insecure_registries,
                 ca_file=settings.registry_ca_file,
                 allow=(*settings.source_allow, *settings.insecure_registries),
@@ -58,7 +58,7 @@ def place_of(settings: PublisherSettings, store: ObjectStore, note: Note = lambd
             ) as repository:
                 yield RegistryDestination(repository, where.tags, traceparent)
         except RegistryError as error:
-            raise job_error(error, where) from error
+            raise job_error(error, where, config) from error
 
     return place
 
@@ -68,21 +68,23 @@ def _shared(where: Target) -> str:
     return str(where.root) if isinstance(where, VolumeTarget) else where.reference.domain
 
 
-def job_error(error: RegistryError, where: RegistryTarget) -> JobError:
+def job_error(error: RegistryError, where: RegistryTarget, config: DockerConfig) -> JobError:
     """What a registry's fault means for the job. The secret is named, its content is nowhere."""
     if isinstance(error, NotAuthorized):
-        secret = f"secret {where.secret!r} does not let lorabus" if where.secret else "without a secret nobody may"
-        return UserError(Reason.PUSH_UNAUTHORIZED, f"{secret} push to {where.reference}: {error}")
+        return UserError(Reason.PUSH_UNAUTHORIZED, f"{_who(where, config)} push to {where.reference}: {error}")
     if isinstance(error, RegistryRefused):
         return UserError(Reason.OUTPUT_REFUSED, f"{where.reference} cannot be pushed: {error}")
     return WorldError(Reason.REGISTRY_UNAVAILABLE, f"{where.reference} could not be pushed: {error}")
 
 
-async def _credential(settings: PublisherSettings, where: RegistryTarget) -> Credential | None:
-    """The secret's credential; a secret without one for this registry means an anonymous push, as with Docker."""
+def _who(where: RegistryTarget, config: DockerConfig) -> str:
+    """Who was not let in: a secret without a credential for the registry means an anonymous push, as with Docker."""
     if where.secret is None:
-        return None
-    return (await read_secret(settings.secrets_dir, where.secret)).find(where.reference)
+        return "without a secret nobody may"
+    if config.find(where.reference) is not None:
+        return f"secret {where.secret!r} does not let lorabus"
+    helper = ", only the name of a credential helper, which is never run" if config.helpers else ""
+    return f"secret {where.secret!r} has no credential for {where.reference.domain}{helper}; without one nobody may"
 
 
 def _neighbours(parcel: Parcel, reference: ImageReference) -> tuple[str, ...]:

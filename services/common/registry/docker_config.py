@@ -48,6 +48,8 @@ class DockerConfig:
     """The `auths` of a config: credentials by normalised place (`host[:port][/path]`)."""
 
     auths: dict[str, Credential]
+    helpers: bool = False
+    """It names a program that would know more."""
 
     def find(self, reference: ImageReference) -> Credential | None:
         """The credential of the longest place that the image lies in."""
@@ -71,7 +73,8 @@ def parse_docker_config(raw: bytes) -> DockerConfig:
     if not isinstance(auths, dict) or not all(isinstance(entry, dict) for entry in auths.values()):
         raise InvalidDockerConfig("`auths` must be a map from registries to maps")
     found = {_place(place): _credential(place, entry) for place, entry in auths.items()}
-    return DockerConfig({place: credential for place, credential in found.items() if credential is not None})
+    helpers = bool(document.get("credsStore") or document.get("credHelpers"))
+    return DockerConfig({place: one for place, one in found.items() if one is not None}, helpers)
 
 
 _HELPERS = frozenset({"credHelpers", "credsStore", "HttpHeaders"})
@@ -81,7 +84,7 @@ _Field = Literal["username", "password", "identitytoken", "auth"]
 def _credential(place: str, entry: dict[str, object]) -> Credential | None:
     username, password = _text(place, entry, "username"), _text(place, entry, "password")
     token, packed = _text(place, entry, "identitytoken"), _text(place, entry, "auth")
-    if packed and not (username and password):
+    if packed:  # It comes before the two fields, as with Docker and Kubernetes.
         username, password = _unpack(place, packed)
     if not (token or (username and password)):
         return None
@@ -89,8 +92,12 @@ def _credential(place: str, entry: dict[str, object]) -> Credential | None:
 
 
 def _unpack(place: str, packed: str) -> tuple[str, str]:
+    # As Kubernetes takes it: with line breaks, and without the padding.
+    bare = "".join(packed.split()).rstrip("=")
     try:
-        username, colon, password = base64.b64decode(packed, validate=True).decode().partition(":")
+        username, colon, password = (
+            base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True).decode().partition(":")
+        )
     except (binascii.Error, UnicodeDecodeError, ValueError):
         colon, username, password = "", "", ""
     if not colon:

@@ -1,5 +1,6 @@
 """What only the job's owner can mend ends the job at once, names the secret, and shows its value nowhere."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -57,6 +58,29 @@ async def test_a_secret_s_name_leads_nowhere_else(tmp_path: Path, registry: Fake
     write_secret(bench.settings.secrets_dir.parent, registry.address)
     data = await ended(bench, f"{registry.address}/team/a:v1", name)
     assert data["reason"] == "SecretMissing"
+
+
+@pytest.mark.parametrize("auth", ["basic", "bearer"])
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"auths": {"registry.example": {"auth": "dTpw"}}}, "; without one nobody may push"),
+        ({"auths": {"{registry}": {}}, "credsStore": "desktop"}, ", only the name of a credential helper"),
+        ({"credHelpers": {"{registry}": "ecr-login"}}, ", only the name of a credential helper"),
+    ],
+)
+async def test_a_secret_without_a_credential_for_the_registry(
+    tmp_path: Path, config: dict[str, object], told: str, auth: str
+) -> None:
+    async with running(FakeRegistry(auth=auth)) as registry:
+        bench = make_bench(tmp_path, insecure_registries=registry.address)
+        write_secret(bench.settings.secrets_dir, registry.address)
+        file = bench.settings.secrets_dir / "push-secret" / ".dockerconfigjson"
+        file.write_text(json.dumps(config).replace("{registry}", registry.address))
+        data = await ended(bench, f"{registry.address}/team/a:v1")
+    assert data["reason"] == "PushUnauthorized"
+    assert f"secret 'push-secret' has no credential for {registry.address}{told}" in str(data["message"])
+    assert "HTTP 401" in str(data["message"])
 
 
 async def test_a_registry_that_nobody_knows(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ def packed(user: str, password: str) -> str:
     [
         ({"auth": packed("u", "p:with:colons")}, Credential("u", "p:with:colons")),
         ({"username": "u", "password": "p"}, Credential("u", "p")),
-        ({"username": "u", "password": "p", "auth": packed("other", "pair")}, Credential("u", "p")),
+        ({"username": "old", "password": "pair", "auth": packed("u", "p")}, Credential("u", "p")),
+        ({"auth": packed("u", "password").rstrip("=")}, Credential("u", "password")),
+        ({"auth": packed("u", "p" * 60)[:76] + "\n" + packed("u", "p" * 60)[76:]}, Credential("u", "p" * 60)),
         ({"auth": packed("u", "p"), "identitytoken": "t"}, Credential("u", "p", "t")),
         ({"identitytoken": "t"}, Credential("", "", "t")),
         ({"auth": packed("u", "p") + "", "email": "x@example.com"}, Credential("u", "p")),
@@ -77,7 +79,7 @@ def test_the_longest_place_wins() -> None:
 
 def test_helpers_are_never_run() -> None:
     raw = json.dumps({"credHelpers": {"registry.example": "evil"}, "credsStore": "desktop"}).encode()
-    assert parse_docker_config(raw).auths == {}
+    assert parse_docker_config(raw) == DockerConfig({}, helpers=True)
 
 
 def test_the_older_flat_form() -> None:
