@@ -3,6 +3,8 @@
 Formats: in-toto Statement v1, SLSA provenance v1.
 """
 
+from datetime import UTC, datetime
+
 from schemas.records import AdapterManifest, SpecRecord
 from services.common.telemetry import trace_id
 from services.publisher.manifest import Image, config_digest
@@ -14,7 +16,7 @@ BUILD_TYPE, BUILDER = "urn:lorabus:tuning:v1", "urn:lorabus:publisher:v1"
 
 def statement(record: SpecRecord, manifest: AdapterManifest, image: Image) -> dict[str, object]:
     """What was built, from what, how and by whom."""
-    spec = record.spec
+    spec, trace = record.spec, trace_id(record.traceparent)
     definition = {
         "buildType": BUILD_TYPE,
         "externalParameters": {
@@ -35,10 +37,10 @@ def statement(record: SpecRecord, manifest: AdapterManifest, image: Image) -> di
         "builder": {"id": BUILDER, "version": dict(sorted(manifest.library_versions.items()))},
         "metadata": {
             "invocationId": f"{manifest.trained_by.job_id}/attempts/{manifest.trained_by.attempt}",
-            "startedOn": record.accepted_at.isoformat(),
-            "finishedOn": manifest.created_at.isoformat(),
+            "startedOn": _timestamp(record.accepted_at),
+            "finishedOn": _timestamp(manifest.created_at),
         },
-        "byproducts": [{"name": "trace", "annotations": {"traceId": trace_id(record.traceparent)}}],
+        "byproducts": [{"name": "trace", "uri": f"urn:lorabus:trace:{trace}", "annotations": {"traceId": trace}}],
     }
     return {
         "_type": STATEMENT_TYPE,
@@ -57,6 +59,11 @@ def evaluation(record: SpecRecord, manifest: AdapterManifest) -> dict[str, objec
         "datasetDigest": manifest.dataset_digest,
         "metrics": dict(sorted(manifest.metrics.items())),
     }
+
+
+def _timestamp(at: datetime) -> str:
+    """In UTC, written with a Z: in-toto takes no other zone."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _digest_set(digest: str) -> dict[str, str]:
