@@ -6,7 +6,7 @@ Distribution spec 1.1, "Pushing Manifests with Subject" and "Referrers Tag Schem
 from collections.abc import Sequence
 
 from services.common.registry.descriptors import INDEX, MANIFEST, Descriptor, Index, to_json
-from services.common.registry.errors import NotFound, RegistryUnavailable
+from services.common.registry.errors import NotFound, RegistryRefused, RegistryUnavailable
 from services.common.registry.repository import Repository
 from services.common.registry.together import together
 
@@ -23,12 +23,14 @@ async def put_referrers(repository: Repository, subject: str, artifacts: Sequenc
 
 
 async def read_referrers(repository: Repository, subject: str) -> tuple[Descriptor, ...]:
-    """The artifacts that the fall-back tag lists; none when there is no such tag."""
+    """The artifacts that the fall-back tag lists; none when there is no such tag. Another's image is not replaced."""
+    tag = fallback_tag(subject)
     try:
-        fetched = await repository.manifest(fallback_tag(subject), scope=repository.push_scope)
+        return Index.read((await repository.manifest(tag, scope=repository.push_scope)).raw).manifests
     except NotFound:
         return ()
-    return Index.read(fetched.raw).manifests
+    except ValueError as error:
+        raise RegistryRefused(repository.host, f"{repository.path}:{tag} is no list of referrers: {error}") from None
 
 
 def fallback_tag(subject: str) -> str:

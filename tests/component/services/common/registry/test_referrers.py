@@ -8,7 +8,7 @@ import stamina
 from aiohttp import web
 
 from services.common.registry.descriptors import EMPTY, INDEX, MANIFEST, Descriptor, sha256_of, to_json
-from services.common.registry.errors import RegistryUnavailable
+from services.common.registry.errors import RegistryRefused, RegistryUnavailable
 from services.common.registry.referrers import fallback_tag, put_referrers, read_referrers
 from tests.component.services.common.registry.client import repository
 from tests.component.services.common.registry.fake_registry import FakeRegistry, Fault, running
@@ -59,6 +59,15 @@ async def test_what_another_publisher_overwrites_is_listed_again(times: int) -> 
         listed = await read_referrers(remote, SUBJECT)
     assert [entry.digest for entry in listed] == [theirs.digest, ours.digest]
     assert sum(line.startswith("PUT") and "sha256-" in line for line in registry.log) == times + 1
+
+
+async def test_a_tag_that_is_something_else_is_left_alone() -> None:
+    raw, ours = artifact("ours")
+    async with running(FakeRegistry(blobs={sha256_of(b"{}"): b"{}"})) as registry, repository(registry) as remote:
+        registry.manifests[TAG] = raw
+        with pytest.raises(RegistryRefused, match="is no list of referrers"):
+            await put_referrers(remote, SUBJECT, [(raw, ours)])
+        assert registry.manifests[TAG] == raw
 
 
 async def test_a_tag_that_never_keeps_what_is_written_is_given_up() -> None:
