@@ -28,6 +28,7 @@ from services.common.registry.origins import Origin
 from services.common.registry.transport import Note, Transport, wait
 
 READ_BYTES = 1024 * 1024
+_BLOB_UNKNOWN = "MANIFEST_BLOB_UNKNOWN"
 _ACCEPT = ", ".join((*MANIFEST_TYPES, *INDEX_TYPES))
 
 
@@ -62,8 +63,11 @@ class Repository:
     @property
     def push_scope(self) -> str:
         """What pushing asks of a token server."""
-        others = [f"repository:{path}:pull" for path in self.also_pull]
-        return " ".join([f"repository:{self.path}:pull,push", *others])
+        return f"repository:{self.path}:pull,push"
+
+    def mount_scope(self, path: str) -> str:
+        """What mounting from a neighbour asks. Some servers give no token at all where that one is not ours to read."""
+        return f"{self.push_scope} repository:{path}:pull"
 
     def url(self, *parts: str) -> str:
         """An address below the repository."""
@@ -147,15 +151,21 @@ class Repository:
 
     async def put_manifest(self, name: str, raw: bytes, media_type: str) -> Answer:
         """Put a manifest under a tag or its digest; the registry's own digest of it must be ours."""
-        answer = await self.transport.request(
-            "PUT",
-            self.url("manifests", name),
-            self.push_scope,
-            what=f"{self.path}:{name} cannot be written",
-            ok=(200, 201, 202),
-            body=raw,
-            headers={"Content-Type": media_type},
-        )
+        try:
+            answer = await self.transport.request(
+                "PUT",
+                self.url("manifests", name),
+                self.push_scope,
+                what=f"{self.path}:{name} cannot be written",
+                ok=(200, 201, 202),
+                body=raw,
+                headers={"Content-Type": media_type},
+            )
+        except RegistryRefused as error:
+            # It had the blob, or said so; its clearing up may have come between. The blob can be pushed again.
+            if _BLOB_UNKNOWN in str(error):
+                raise RegistryUnavailable(self.host, f"has lost a blob of {self.path}:{name} again") from error
+            raise
         told = answer.headers.get("Docker-Content-Digest")
         if told is not None and told != sha256_of(raw):
             raise RegistryUnavailable(

@@ -124,16 +124,27 @@ class _Upload:
     async def _start(self) -> bool:
         """Open a session; True when the blob was mounted instead."""
         url = self._repository.url("blobs", "uploads", "")
-        mount = self._mount_from is not None and self._source.digest is not None
-        if mount:
-            url = f"{url}?{urlencode({'mount': self._source.digest, 'from': self._mount_from})}"
-        answer = await self._ask("POST", url, "an upload cannot be begun", ok=(201, 202) if mount else (202,))
+        answer = await self._mount(url) or await self._ask("POST", url, "an upload cannot be begun", ok=(202,))
         if answer.status == 201:
             self._on_bytes(self._source.size)
             return True
         self._offset = 0
         self._moved(answer)
         return False
+
+    async def _mount(self, url: str) -> Answer | None:
+        """Ask for the neighbour's blob; the answer may be a session instead. One that we may not have is let be."""
+        if self._mount_from is None or self._source.digest is None:
+            return None
+        url = f"{url}?{urlencode({'mount': self._source.digest, 'from': self._mount_from})}"
+        scope = self._repository.mount_scope(self._mount_from)
+        try:
+            answer = await self._ask("POST", url, "a blob cannot be mounted", ok=(201, 202), scope=scope)
+        except RegistryRefused:
+            answer = None
+        if answer is None or self._names_another(answer):
+            self._mount_from = answer = None
+        return answer
 
     async def _find_offset(self) -> None:
         try:
@@ -205,11 +216,14 @@ class _Upload:
                 raise
             self._location = None
             raise RegistryUnavailable(error.host, "has forgotten the upload, it begins anew") from error
-        told = answer.headers.get("Docker-Content-Digest")
-        if told is not None and told != digest:
+        if self._names_another(answer):
             self._location = None
             raise RegistryUnavailable(self._repository.host, "names another digest for the blob than its bytes have")
         self._on_bytes(self._source.size)
+
+    def _names_another(self, answer: Answer) -> bool:
+        told = answer.headers.get("Docker-Content-Digest")
+        return told is not None and told != self._source.digest
 
     async def _ask(
         self,
@@ -220,12 +234,13 @@ class _Upload:
         ok: tuple[int, ...],
         body: Body = None,
         headers: dict[str, str] | None = None,
+        scope: str | None = None,
     ) -> Answer:
         repository = self._repository
         return await repository.transport.request(
             method,
             url,
-            repository.push_scope,
+            scope or repository.push_scope,
             what=f"{repository.path}: {what}",
             ok=ok,
             body=body,

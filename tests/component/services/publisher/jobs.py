@@ -7,6 +7,9 @@ import random
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from schemas import store_keys
 from schemas.envelope import Envelope
 from schemas.events.training import AdapterFile, AdapterTrained
@@ -18,6 +21,7 @@ from services.common.object_store import ObjectStore, as_json
 from services.common.telemetry import new_traceparent
 
 USER, PASSWORD = "tuner", "a-password-nobody-may-see"
+KEY = ec.derive_private_key(20261122, ec.SECP256R1())
 
 
 def to_image(reference: str, secret: str = "push-secret") -> OutputSpec:
@@ -108,6 +112,14 @@ def write_secret(folder: Path, host: str, name: str = "push-secret", password: s
     auth = base64.b64encode(f"{USER}:{password}".encode()).decode()
     (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / name / ".dockerconfigjson").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
+
+
+def write_key(folder: Path) -> Path:
+    """The key that images are signed with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "cosign.key"
+    file.write_bytes(KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return file
 
 
 async def forget_the_end(store: ObjectStore, job_id: str) -> None:

@@ -8,14 +8,19 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from services.publisher.signatures import BUNDLE
 from tests.component.services.common.registry.fake_registry import FakeRegistry, running
 from tests.component.services.publisher.harness import Bench, make_bench
-from tests.component.services.publisher.jobs import forget_the_end, to_claim, to_image, trained_job, write_secret
-
-KEY = ec.derive_private_key(20261122, ec.SECP256R1())
+from tests.component.services.publisher.jobs import (
+    KEY,
+    forget_the_end,
+    to_claim,
+    to_image,
+    trained_job,
+    write_key,
+    write_secret,
+)
 
 
 @pytest.fixture
@@ -25,10 +30,7 @@ async def registry() -> AsyncIterator[FakeRegistry]:
 
 
 def signing_bench(home: Path, registry: FakeRegistry) -> Bench:
-    home.mkdir(exist_ok=True)
-    key = home / "cosign.key"
-    key.write_bytes(KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    bench = make_bench(home, insecure_registries=registry.address, signing_key_file=key)
+    bench = make_bench(home, insecure_registries=registry.address, signing_key_file=write_key(home))
     write_secret(bench.settings.secrets_dir, registry.address)
     return bench
 

@@ -89,14 +89,15 @@ def _faulty(registry: FakeRegistry) -> Middleware:
         fault = registry.fault(number, request, registry) if registry.fault else None
         if fault is None:
             return await handler(request)
-        if fault.when == "after":
-            await handler(request)
-        return await _fail(registry, fault, request)
+        answer = await handler(request) if fault.when == "after" else web.Response()
+        return await _fail(registry, fault, request, answer)
 
     return middleware
 
 
-async def _fail(registry: FakeRegistry, fault: Fault, request: web.Request) -> web.StreamResponse:
+async def _fail(
+    registry: FakeRegistry, fault: Fault, request: web.Request, answer: web.StreamResponse
+) -> web.StreamResponse:
     assert request.transport is not None
     match fault.kind:
         case "close":
@@ -111,6 +112,16 @@ async def _fail(registry: FakeRegistry, fault: Fault, request: web.Request) -> w
                 kept += await request.content.read(max(1, length // 2 - len(kept)))
             if request.method == "PATCH" and name in registry.uploads:
                 registry.uploads[name] += kept
+            request.transport.close()
+        case "torn":
+            # The answer breaks off in the middle of its body or, without one, of its headers.
+            body = answer.body if isinstance(answer, web.Response) and request.method != "HEAD" else None
+            content = body if isinstance(body, bytes) else b""
+            head = f"HTTP/1.1 {answer.status} OK\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+            request.transport.write(head[: len(head) if content else -9] + content[: len(content) // 2])
+            request.transport.close()
+        case "rubbish":
+            request.transport.write(b"220 mail.example ESMTP\r\n\r\n")
             request.transport.close()
         case "silence":
             await asyncio.sleep(30)

@@ -30,7 +30,25 @@ async def test_a_neighbour_s_blob_is_mounted_or_else_sent() -> None:
                 assert await push_blob(remote, Bytes(DATA), mount_from="team/b")
             assert any("from=team%2Fb" in line for line in registry.log)
             assert any(line.startswith("PATCH") for line in registry.log) is not allowed
-            assert registry.token_scopes[0] == ["repository:team/a:pull,push", "repository:team/b:pull"]
+            own = "repository:team/a:pull,push"
+            assert registry.token_scopes == [[own, "repository:team/b:pull"], *([] if allowed else [[own]])]
+
+
+@pytest.mark.parametrize("refuses", ["/token", "/v2/team/a/blobs/uploads/"])
+@pytest.mark.parametrize("status", [401, 403, 405])
+async def test_a_neighbour_that_is_not_ours_does_not_stop_the_push(refuses: str, status: int) -> None:
+    """The registry lets nobody know of the other's repository, or its token server gives no token that names it."""
+    async with running(FakeRegistry(auth="bearer")) as registry:
+
+        def deny(_: int, request: web.Request, __: FakeRegistry) -> Fault | None:
+            asks = request.path == refuses and "team/b" in str(request.query)
+            return Fault("status", status, body=b"team/b is not yours") if asks else None
+
+        registry.fault = deny
+        async with repository(registry, also_pull=["team/b"]) as remote:
+            assert await push_blob(remote, Bytes(DATA), mount_from="team/b")
+        assert registry.blobs == {sha256_of(DATA): DATA}
+        assert sum("team%2Fb" in line and line.startswith("POST") for line in registry.log) <= 1
 
 
 async def test_an_upload_that_is_given_up_is_cancelled_at_the_registry() -> None:
