@@ -14,7 +14,7 @@ from services.common.registry.docker_config import DockerConfig
 from services.common.registry.errors import NotAuthorized, RegistryError, RegistryRefused
 from services.common.registry.repository import open_repository
 from services.common.registry.secrets import read_secret
-from services.common.registry.transport import Note
+from services.common.registry.transport import Note, tls_context
 from services.publisher.destinations import Destination, Parcel
 from services.publisher.layout import VolumeDestination
 from services.publisher.plan import RegistryTarget, Target, VolumeTarget, target
@@ -30,6 +30,7 @@ def place_of(settings: PublisherSettings, store: ObjectStore, note: Note = lambd
     `note` is told of each request to a registry. Each registry and each volume has slots of its own, so that one that
     stands still holds up nobody else's images.
     """
+    tls_context(settings.registry_ca_file)  # A file that cannot be used is told now, and not by each job's end.
     slots: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager

@@ -14,6 +14,7 @@ import aiohttp
 import stamina
 from yarl import URL
 
+from services.common.errors import StartError
 from services.common.guard import guarded_connector
 from services.common.registry.answers import Answer, fault, read_bounded
 from services.common.registry.auth import Authenticator
@@ -72,7 +73,7 @@ class Transport:
     async def __aenter__(self) -> Self:
         """Open the connection pool."""
         self._session = aiohttp.ClientSession(
-            connector=self._connector(_tls(self._ca_file)),
+            connector=self._connector(tls_context(self._ca_file)),
             timeout=aiohttp.ClientTimeout(total=None, connect=30, sock_connect=10, sock_read=self._silence),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -216,6 +217,9 @@ def wait(error: Exception) -> bool | float:
     return True if error.retry_after is None else error.retry_after + random.uniform(0, 1)  # noqa: S311
 
 
-def _tls(ca_file: Path | None) -> ssl.SSLContext | None:
+def tls_context(ca_file: Path | None) -> ssl.SSLContext | None:
     """The CA's context; without one aiohttp has its own, made once: reading all of the system's CAs takes 40 ms."""
-    return None if ca_file is None else ssl.create_default_context(cafile=str(ca_file))
+    try:
+        return None if ca_file is None else ssl.create_default_context(cafile=str(ca_file))
+    except OSError as error:  # Also what ssl says of a file that holds no certificate.
+        raise StartError(f"LORABUS_REGISTRY_CA_FILE {ca_file}: {error.strerror or error}") from error

@@ -14,8 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from schemas.references import parse_reference
+from services.common.errors import StartError
 from services.common.registry.errors import RegistryRefused
 from services.common.registry.repository import open_repository
+from tests.component.services.publisher.harness import make_bench
 
 
 @pytest.fixture
@@ -63,6 +65,15 @@ async def address(certificate: Path) -> AsyncIterator[str]:
 async def test_a_named_authority_is_trusted(address: str, certificate: Path) -> None:
     async with open_repository(parse_reference(f"{address}/a:v1"), ca_file=certificate) as remote:
         assert await remote.resolve("v1") is None
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_an_authority_that_cannot_be_read_is_told_at_the_start(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "ca.crt"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(StartError, match=rf"^LORABUS_REGISTRY_CA_FILE {file}: "):
+        make_bench(tmp_path, registry_ca_file=file).publisher()
 
 
 async def test_an_unknown_authority_is_refused(address: str) -> None:
