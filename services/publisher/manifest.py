@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas.config import TrainingConfig
-from services.common.registry.descriptors import CONFIG, MANIFEST, Descriptor, sha256_of, to_json
+from services.common.registry.descriptors import CONFIG, LAYER_GZIP, MANIFEST, Descriptor, sha256_of, to_json
 from services.publisher.records import LayerRecord
 
 MODEL_NAME = "sh.kaito.model.name"
 """KAITO's annotation: the preset that the adapter belongs to."""
 # Adapters run wherever their base model does; the spec wants a platform, and every tool takes this one.
 ARCHITECTURE, OS = "amd64", "linux"
+FOLDERS = ("data", "info")
+"""The layers' folders: what KAITO reads, and what else belongs to it."""
+TITLE = "org.opencontainers.image.title"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Image:
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
         """What the manifest names: the config and the layers."""
-        return (_descriptor(CONFIG, self.config), *(_layer(layer) for layer in self.layers))
+        return (_descriptor(CONFIG, self.config), *_layers(self.layers))
 
 
 def build_image(layers: Sequence[LayerRecord], annotations: Mapping[str, str]) -> Image:
@@ -60,7 +63,7 @@ def build_image(layers: Sequence[LayerRecord], annotations: Mapping[str, str]) -
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "config": _descriptor(CONFIG, config).to_json(),
-            "layers": [_layer(layer).to_json() for layer in layers],
+            "layers": [layer.to_json() for layer in _layers(layers)],
             "annotations": dict(annotations),
         }
     )
@@ -72,8 +75,20 @@ def config_digest(config: TrainingConfig) -> str:
     return sha256_of(to_json(config.model_dump(mode="json", by_alias=True, exclude={"given"})))
 
 
-def _layer(layer: LayerRecord) -> Descriptor:
-    return Descriptor(media_type=layer.media_type, digest=layer.digest, size=layer.size)
+def _layers(layers: Sequence[LayerRecord]) -> tuple[Descriptor, ...]:
+    return tuple(
+        Descriptor(
+            media_type=layer.media_type, digest=layer.digest, size=layer.size, annotations=_for_oras(layer, folder)
+        )
+        for layer, folder in zip(layers, FOLDERS, strict=True)
+    )
+
+
+def _for_oras(layer: LayerRecord, folder: str) -> dict[str, str]:
+    """`oras pull` writes only layers with a name, and unpacks folders as its own `oras push` packs them: with gzip."""
+    if layer.media_type != LAYER_GZIP:
+        return {TITLE: f"{folder}.{layer.media_type.rpartition('.')[2].replace('+', '.')}"}
+    return {TITLE: folder, "io.deis.oras.content.unpack": "true"}
 
 
 def _descriptor(media_type: str, data: bytes) -> Descriptor:

@@ -13,11 +13,11 @@ from schemas.references import ImageReference, InvalidReference, parse_reference
 from schemas.workspace import OutputSpec, ResolvedSpec
 from services.common.errors import UserError
 from services.publisher.layers import Entry, StoredFile
-from services.publisher.manifest import MODEL_NAME, config_digest
+from services.publisher.manifest import FOLDERS, MODEL_NAME, TITLE, config_digest
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 """What KAITO takes into an image, under `/data`; PEFT's own names."""
-INFO = "info/"
+INFO = f"{FOLDERS[1]}/"
 """The second layer's folder."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
 
@@ -65,7 +65,7 @@ def layer_files(manifest: AdapterManifest) -> tuple[StoredFile, ...]:
         raise UserError(Reason.MODEL_UNSUPPORTED, f"the trained adapter has no {' and no '.join(missing)}")
     folder = store_keys.adapter(manifest.trained_by.job_id)
     return tuple(
-        StoredFile(Entry(f"data/{name}", by_name[name].size), f"{folder}{name}", by_name[name].digest)
+        StoredFile(Entry(f"{FOLDERS[0]}/{name}", by_name[name].size), f"{folder}{name}", by_name[name].digest)
         for name in ADAPTER_FILES
     )
 
@@ -86,7 +86,7 @@ def annotations(spec: ResolvedSpec, manifest: AdapterManifest) -> Mapping[str, s
     """What the image says of itself: only what follows from the training, so that the same training has one digest."""
     return {
         MODEL_NAME: spec.preset,
-        "org.opencontainers.image.title": f"LoRA adapter for {spec.preset}",
+        TITLE: f"LoRA adapter for {spec.preset}",
         "org.opencontainers.image.base.name": f"{manifest.base_model}@{manifest.base_revision}",
         "dev.lorabus.method": spec.method,
         "dev.lorabus.dataset.digest": manifest.dataset_digest,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from schemas.records import AdapterManifest, SpecRecord
 from services.common.registry.descriptors import EMPTY, MANIFEST, Descriptor, sha256_of, to_json
-from services.publisher.manifest import Image
+from services.publisher.manifest import TITLE, Image
 from services.publisher.provenance import SLSA, evaluation, statement
 from services.publisher.signatures import BUNDLE, IN_TOTO, SIGNED, bundle, bundle_annotations, image_statement
 from services.publisher.signing_key import Signer
@@ -40,12 +40,13 @@ def _referrers(
 ) -> Iterator[Referrer]:
     job = {"org.opencontainers.image.created": manifest.created_at.isoformat(), "dev.lorabus.job.id": record.job_id}
     told, predicate = statement(record, manifest, image), {"in-toto.io/predicate-type": SLSA}
+    report = to_json(evaluation(record, manifest))
     if signer is not None:
         # It belongs to the image and to no job: a rerun that comes out the same finds it there.
         yield _referrer(image, BUNDLE, bundle(image_statement(image.digest), signer), bundle_annotations(SIGNED))
         yield _referrer(image, BUNDLE, bundle(told, signer), {**job, **bundle_annotations(SLSA)})
-    yield _referrer(image, IN_TOTO, to_json(told), {**job, **predicate}, predicate)
-    yield _referrer(image, EVALUATION, to_json(evaluation(record, manifest)), job)
+    yield _referrer(image, IN_TOTO, to_json(told), {**job, **predicate}, {TITLE: "provenance.json", **predicate})
+    yield _referrer(image, EVALUATION, report, job, {TITLE: "evaluation.json"})
 
 
 def _referrer(

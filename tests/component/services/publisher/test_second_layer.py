@@ -50,7 +50,7 @@ async def test_golden_image(bench: Bench) -> None:
     assert record.job_id not in card
     assert files["info/loss.svg"].startswith(b"<svg")
     assert files["info/tokenizer.json"] == b"{}"
-    assert digest == "sha256:d4d0188e1a0c01fd598a99923320b8a0fbeca768538ebdf9e6b7c745a9fafd00"
+    assert digest == "sha256:6a737edd0d756e75e62f37c925fb3fba5fc2bfd783d5b86e0bdb629bd833e19a"
 
 
 async def test_the_request_s_template_replaces_the_base_model_s(bench: Bench) -> None:

@@ -91,6 +91,8 @@ async def test_an_adapter_becomes_an_image_that_crane_and_oras_take(
     assert len(config["rootfs"]["diff_ids"]) == len(manifest["layers"])
     crane("validate", "--insecure", "--remote", reference)
     oras("pull", "--plain-http", "-o", str(tmp_path / "oras"), reference)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "oras" / "data").iterdir()} == adapter_files()
+    assert (tmp_path / "oras" / "info" / "README.md").is_file()
     crane("export", "--insecure", reference, str(tmp_path / "export.tar"))
     with tarfile.open(tmp_path / "export.tar") as tar:
         for name, data in adapter_files().items():
@@ -116,11 +118,10 @@ async def test_provenance_and_evaluation_lie_beside_the_image(
     provenance = by_type["application/vnd.in-toto+json"]
     assert provenance["annotations"]["dev.lorabus.job.id"] == record.job_id
     place = reference.rpartition(":")[0]
-    oras("pull", "--plain-http", "-o", str(tmp_path), f"{place}@{provenance['digest']}")
-    manifest = json.loads(oras("manifest", "fetch", "--plain-http", f"{place}@{provenance['digest']}"))
-    statement = json.loads(
-        oras("blob", "fetch", "--plain-http", "-o", "-", f"{place}@{manifest['layers'][0]['digest']}")
-    )
+    for entry in found:
+        oras("pull", "--plain-http", "-o", str(tmp_path), f"{place}@{entry['digest']}")
+    statement = json.loads((tmp_path / "provenance.json").read_text())
+    assert json.loads((tmp_path / "evaluation.json").read_text())["metrics"] == {"loss_first": 4.0, "loss_last": 1.0}
     image = bench.last()["image"]
     assert isinstance(image, dict)
     assert f"sha256:{statement['subject'][0]['digest']['sha256']}" == image["digest"]
@@ -202,6 +203,9 @@ async def test_every_framing_is_taken(
     assert manifest["layers"][0]["mediaType"].endswith(f".{media_type}")
     layer = manifest["layers"][0]["digest"]
     oras("blob", "fetch", "--plain-http", "-o", str(tmp_path / "layer"), f"{reference.rpartition(':')[0]}@{layer}")
+    oras("pull", "--plain-http", "-o", str(tmp_path / "pulled"), reference)
+    whole = [path for path in (tmp_path / "pulled").iterdir() if path.read_bytes() == (tmp_path / "layer").read_bytes()]
+    assert [path.name for path in whole] == [f"data.{media_type.replace('+', '.')}"]
     listed = _run(Path("/bin/tar"), "--list", "--file", str(tmp_path / "layer"))
     assert listed.split() == ["data/", "data/adapter_config.json", "data/adapter_model.safetensors"]
 

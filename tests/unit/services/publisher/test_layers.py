@@ -44,8 +44,8 @@ def test_golden_digests() -> None:
         diff_id=f"sha256:{sha256(tar)}",
         media_type="application/vnd.oci.image.layer.v1.tar+gzip",
     )
-    image = build_image([layer], {"sh.kaito.model.name": "tiny"})
-    assert image.digest == "sha256:62b8967d20e4a9fb197c38778f58bc683582681efe977c066af4072c5e40bc87"
+    image = build_image([layer, layer], {"sh.kaito.model.name": "tiny"})
+    assert image.digest == "sha256:615d666025be6b67e93f0356096a5b6772ff2f6364d554951092dcb8b2c54184"
 
 
 def test_the_tar_is_what_tarfile_reads_and_does_not_depend_on_the_order_given() -> None:

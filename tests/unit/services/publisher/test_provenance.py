@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from schemas.records import AdapterManifest, AdapterOrigin, SpecRecord
-from services.publisher.manifest import build_image
+from services.publisher.manifest import Image
 from services.publisher.provenance import statement
 from tests.unit.services.publisher.test_plan import image as spec_of
 
@@ -76,7 +76,7 @@ def test_the_statement_is_what_in_toto_and_slsa_ask() -> None:
         library_versions={"torch": "2.15.0", "peft": "0.21.0"},
         created_at=at.astimezone(timezone(timedelta(hours=-5))),
     )
-    image = build_image([], {})
+    image = Image(b"{}", b"{}", ())
     told = statement(record, manifest, image)
 
     Draft202012Validator(STATEMENT).validate(told)
