@@ -19,6 +19,9 @@ def read_output(tuning: Reader, around: Surroundings) -> Part | None:
     image, secret, volume = output.text("image"), output.text("imagePushSecret"), output.get("volumeSource")
     parsed_image = read_image(image, "output", output.at("image"), output.findings) if image else None
     parsed_volume = read_volume(volume, output.at("volumeSource"), output.findings) if volume is not None else None
+    if parsed_image and "@" in parsed_image:
+        why = "nobody knows the digest of what is yet to be trained; the image gets the job's own tag only"
+        output.findings.warn(f"{output.at('image')}: {why}")
     if parsed_volume and parsed_volume.get("read_only"):
         output.refuse("volumeSource", "the adapter could not be written: the claim is readOnly; remove that")
     if image and not secret:

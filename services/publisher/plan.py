@@ -24,7 +24,7 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
 
 @dataclass(frozen=True, slots=True)
 class RegistryTarget:
-    """`tags` in the order in which they are moved: the job's own first, the one asked for last."""
+    """`tags` in the order in which they are moved: the job's own first, the one asked for, if any, last."""
 
     reference: ImageReference
     secret: str | None
@@ -99,10 +99,9 @@ def _registry(output: OutputSpec, job_id: str) -> RegistryTarget:
         reference = parse_reference(output.image or "")
     except InvalidReference as error:
         raise _refused("image", str(error)) from None
-    if reference.tag is None:
-        raise _refused("image", "names a digest; an image that is yet to be made needs a tag")
     _, name, digits = job_id.rsplit(".", 2)
-    return RegistryTarget(reference, output.push_secret, (f"{name}-{digits}", reference.tag))
+    asked = () if reference.tag is None else (reference.tag,)
+    return RegistryTarget(reference, output.push_secret, (f"{name}-{digits}", *asked))
 
 
 def _host_path(path: Path, job_id: str, roots: tuple[Path, ...]) -> VolumeTarget:

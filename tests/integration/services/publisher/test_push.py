@@ -104,6 +104,17 @@ async def test_an_adapter_becomes_an_image_that_crane_and_oras_take(
     assert set(tags) == {"v1", immutable, str(image["digest"]).replace(":", "-")}
 
 
+async def test_an_output_with_a_digest_is_pushed_under_the_job_s_own_tag(
+    bench: Bench, reference: str, crane: Run
+) -> None:
+    place = reference.rpartition(":")[0]
+    record = await _published(bench, f"{place}@sha256:{'0' * 64}")
+    image = bench.last()["image"]
+    assert isinstance(image, dict)
+    assert image["reference"] == f"{place}:{record.job_id.removeprefix('default.').replace('.', '-')}"
+    assert crane("digest", "--insecure", str(image["reference"])).strip() == image["digest"]
+
+
 async def test_provenance_and_evaluation_lie_beside_the_image(
     bench: Bench, reference: str, oras: Run, tmp_path: Path
 ) -> None:

@@ -30,14 +30,15 @@ def rich(judge: Judge) -> ResolvedSpec:
 
 
 def test_everything_is_resolved(judge: Judge) -> None:
-    spec = judge(
+    verdict = judge(
         {
             "tuning.method": "LoRA",
             "tuning.preset": {"name": "PHI-4"},
             "tuning.input": {"image": "busybox", "imagePullSecrets": ["a", "b", "a"], "name": "rows"},
             "tuning.output": {"image": "Registry.Example.com:5000/x/y@sha256:" + "a" * 64, "imagePushSecret": "push"},
         }
-    ).spec
+    )
+    spec = verdict.spec
     assert spec is not None
     assert (spec.namespace, spec.name, spec.method) == ("default", "tune-phi", "lora")
     assert (spec.preset, spec.model.repository) == ("phi-4", "microsoft/phi-4")
@@ -46,6 +47,8 @@ def test_everything_is_resolved(judge: Judge) -> None:
     assert (spec.input.pull_secrets, spec.input.name) == (("a", "b"), "rows")
     assert spec.output.image == "registry.example.com:5000/x/y@sha256:" + "a" * 64
     assert spec.output.push_secret == "push"
+    (warning,) = [text for text in verdict.warnings if text.startswith("tuning.output.image: ")]
+    assert "gets the job's own tag only" in warning
 
 
 def test_urls_keep_their_order_and_their_query(judge: Judge) -> None:
