@@ -80,13 +80,16 @@ async def test_a_slow_link_with_delays_and_resets_is_no_harm(link: Link) -> None
     reference = parse_reference(f"{link.address}/links/{uuid.uuid4().hex[:8]}:v1")
     async with open_repository(reference, insecure=[link.address]) as remote:
         pushing = asyncio.create_task(push_blob(remote, source, chunk_bytes=1024 * 1024))
-        for _ in range(3):
-            while len(source.read_from) == 0:
-                await asyncio.sleep(0.01)
+        for begun in range(3):
+            async with asyncio.timeout(30):
+                while len(source.read_from) <= begun:
+                    await asyncio.sleep(0.01)
             link.cut()
             link.mend()
             link.add("latency", latency=20)
         assert await pushing
+        # Each of the three was noticed, and the upload went on.
+        assert len(source.read_from) == 4
         assert source.digest is not None
         assert await remote.blob_size(source.digest) == source.size
 
