@@ -1,10 +1,13 @@
 """A volume gets an image layout and the plain files: whole or not at all, inside its root, one folder a job."""
 
+import errno
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
+import stamina
 
 from lorabus.faults import BadInput
 from lorabus.pulling import pull
@@ -188,3 +191,57 @@ async def test_a_job_publishes_what_another_has_trained(bench: Bench) -> None:
     statements = [json.loads(path.read_bytes()) for path in blobs if b"slsa.dev/provenance/v1" in path.read_bytes()]
     runs = [one["predicate"]["runDetails"]["metadata"] for one in statements if "predicate" in one]
     assert [run["invocationId"] for run in runs] == [f"{trained.job_id}/attempts/2"]
+
+
+def failing_fsync(monkeypatch: pytest.MonkeyPatch, code: int, at: int | None = None) -> list[int]:
+    """Let writes fail, all of them or the one in place `at`; gives the list in which they are counted."""
+    real, calls = os.fsync, list[int]()
+
+    def fsync(descriptor: int) -> None:
+        calls.append(descriptor)
+        if at is None or len(calls) == at + 1:
+            raise OSError(code, os.strerror(code))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return calls
+
+
+async def test_one_fault_at_any_write_is_mended_by_the_next_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = writes = 0
+    with stamina.set_testing(True, attempts=2, cap=True):
+        while place <= writes:
+            bench = make_bench(tmp_path / str(place), publish_retry_seconds=5)
+            record = await trained_job(bench.store, to_claim("claim"))
+            calls = failing_fsync(monkeypatch, errno.ENOSPC, at=place)
+            await bench.publisher().publish(record.job_id, 1)
+            monkeypatch.undo()
+            writes, place = max(writes, len(calls) - place - 1), place + 1
+            folder = bench.settings.volumes_dir / "claim" / record.job_id
+            assert bench.types()[-1] == "job.succeeded"
+            assert {name: (folder / name).read_bytes() for name in adapter_files()} == adapter_files()
+            assert [path.name for path in folder.parent.iterdir()] == [record.job_id]
+    assert writes > len(adapter_files())
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "retryable"),
+    [
+        (errno.ENOSPC, "DiskFull", True),
+        (errno.EDQUOT, "DiskFull", True),
+        (errno.EIO, "DeviceError", True),
+        (errno.EROFS, "OutputRefused", False),
+        (errno.EACCES, "OutputRefused", False),
+    ],
+)
+async def test_a_volume_that_cannot_be_written_is_told_and_keeps_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, code: int, reason: str, retryable: bool
+) -> None:
+    record = await trained_job(bench.store, to_claim("claim"))
+    failing_fsync(monkeypatch, code)
+    await bench.publisher().publish(record.job_id, 1)
+    assert (bench.last()["reason"], bench.last()["retryable"]) == (reason, retryable)
+    assert str(bench.settings.volumes_dir / "claim" / record.job_id) in str(bench.last()["message"])
+    assert list((bench.settings.volumes_dir / "claim").iterdir()) == []
