@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from schemas.field_tables import config_fields
@@ -16,6 +17,8 @@ _MAX_LABEL = 63
 _LABEL = rf"[a-z0-9](?:[a-z0-9-]{{0,{_MAX_LABEL - 2}}}[a-z0-9])?"
 _DEFAULT_NAMESPACE = "default"
 _EXACT_FLOATS = 2.0**53
+_NO_DEFAULT = object()
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def canonical(spec: "ResolvedSpec") -> bytes:
@@ -29,15 +32,20 @@ def canonical(spec: "ResolvedSpec") -> bytes:
 
 
 def _set(section: str, values: Any) -> dict[str, object]:
-    defaults = config_fields()[section]
+    defaults = _defaults()[section]
+    return {field: value for field, value in values.items() if value != defaults.get(field, _NO_DEFAULT)}
+
+
+@cache
+def _defaults() -> dict[str, dict[str, object]]:
     return {
-        field: value for field, value in values.items() if field not in defaults or value != defaults[field]["default"]
+        section: {field: declared["default"] for field, declared in fields.items()}
+        for section, fields in config_fields().items()
     }
 
 
 def canonical_json(value: object) -> bytes:
-    text = json.dumps(_whole_numbers(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
+    return _CANONICAL.encode(_whole_numbers(value)).encode()
 
 
 def digest(spec: "ResolvedSpec") -> str:
@@ -103,6 +111,8 @@ def _label(text: object) -> str:
 
 
 def _whole_numbers(value: object) -> object:
+    if isinstance(value, str):
+        return value
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_FLOATS:
         return int(value)
     if isinstance(value, dict):

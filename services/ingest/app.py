@@ -50,6 +50,7 @@ AT_ONCE = 64
 DRAIN_SECONDS = 5.0
 SWITCH_SECONDS = 0.0005
 LINGER_SECONDS = 0.025
+COMMIT_SECONDS = 0.1
 
 
 def main() -> int:
@@ -133,7 +134,8 @@ async def consuming(
         read(topic=EVENTS, title="events: read model"),
     )
     projector = Projector(producer, jobs.model.rows, following.catch_up_rows, metrics.ended)
-    asked, commanded = (Work(lifetime.fail, at_once=AT_ONCE, drain_seconds=DRAIN_SECONDS) for _ in range(2))
+    work = partial(Work, lifetime.fail, at_once=AT_ONCE, drain_seconds=DRAIN_SECONDS, commit_seconds=COMMIT_SECONDS)
+    asked, commanded = work(), work()
     memberships = {
         REQUESTS.name: Membership(after=asked.on_partitions_assigned),
         COMMANDS.name: Membership(after=commanded.on_partitions_assigned),

@@ -51,15 +51,17 @@ class Work(ConsumerRebalanceListener):  # type: ignore[misc]
         *,
         at_once: int = 1000,
         drain_seconds: float = 0.0,
+        commit_seconds: float = 0.0,
     ) -> None:
         """Prepare; nothing runs yet.
 
         `fail` is told the fault of work that should have none; `on_count` how many records are in work. With
-        `at_once` of them the consumer waits. `stop` gives them `drain_seconds` to come to their end.
+        `at_once` of them the consumer waits. `stop` gives them `drain_seconds` to come to their end. What is done is
+        committed within `commit_seconds`, together with what else is done by then.
         """
         self._fail = fail
         self._on_count = on_count
-        self._drain_seconds = drain_seconds
+        self._drain_seconds, self._commit_seconds = drain_seconds, commit_seconds
         self._room = asyncio.Semaphore(at_once)
         self._partitions: dict[TopicPartition, _Partition] = {}
         self._locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
@@ -125,18 +127,24 @@ class Work(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _commit(self) -> None:
         """Commit what has become safe until nothing more has; one commit at a time covers all that came meanwhile."""
         try:
-            while due := [place for place, held in self._partitions.items() if held.safe > held.committed]:
-                await self._commit_these(due)
+            while self._due():
+                await asyncio.sleep(self._commit_seconds)
+                await self._commit_these(self._due())
         finally:
             self._committing = None
 
-    async def _commit_these(self, places: list[TopicPartition]) -> None:
-        offsets = {place: self._partitions[place].safe for place in places}
-        for place, offset in offsets.items():
+    def _due(self) -> dict[TopicPartition, _Partition]:
+        return {place: held for place, held in self._partitions.items() if held.safe > held.committed}
+
+    async def _commit_these(self, due: Mapping[TopicPartition, _Partition]) -> None:
+        if not due:  # A rebalance took it away.
+            return
+        offsets = {place: held.safe for place, held in due.items()}
+        for held in due.values():
             # Even if it fails: the next commit covers it, or the partition was lost and its owner repeats the work.
-            self._partitions[place].committed = offset
+            held.committed = held.safe
         try:
-            await self._partitions[places[0]].consumer.commit(offsets)
+            await next(iter(due.values())).consumer.commit(offsets)
         except (KafkaError, IllegalStateError) as error:
             log.warning(
                 "commit refused", offsets={str(place): offset for place, offset in offsets.items()}, error=str(error)

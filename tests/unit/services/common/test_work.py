@@ -74,6 +74,17 @@ async def test_a_slow_record_holds_back_the_commit_and_nobody_else() -> None:
     assert consumer.next == 8
 
 
+async def test_what_is_done_within_the_time_for_it_is_committed_together() -> None:
+    work, consumer, gates = Work(never, commit_seconds=0.05), Consumer(), Gates()
+    await work.take([record(5), record(6), record(7)], consumer, gates.job)
+    for offset in (5, 6, 7):
+        gates.open(offset)
+        await settle()
+    assert consumer.committed == []
+    await work.stop()
+    assert consumer.committed == [{PLACE: 8}]
+
+
 async def test_records_of_one_key_wait_for_each_other() -> None:
     work, consumer, gates = Work(never), Consumer(), Gates()
     await work.take([record(0, b"a"), record(1, b"a"), record(2, b"b")], consumer, gates.job)
