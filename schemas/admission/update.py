@@ -94,10 +94,9 @@ def _check_resource(root: Reader, new: Part, old: Part, around: Surroundings) ->
         root.refuse("resource.count", f"field is immutable: it is {old['count']}")
     if new["partition"] != old["partition"]:
         root.refuse("resource.partition", "field is immutable")
-    if new["labels"] is None or old["labels"] is None:
-        root.refuse("resource.labelSelector", "Only allow matchLabels or 'IN' matchExpression with one value")
-    elif new["labels"] != old["labels"]:
-        root.refuse("resource.labelSelector", "field is immutable")
+    if new["labels"] != old["labels"]:
+        text = "field is immutable: Only allow matchLabels or 'IN' matchExpression with one value that say the same"
+        root.refuse("resource.labelSelector", text)
     _check_instance_type(root, new["instance_type"], old["instance_type"], around)
 
 
@@ -129,15 +128,18 @@ def _preset(preset: _Map) -> dict[str, object]:
     }
 
 
-def _labels(selector: _Map) -> dict[str, str] | None:
-    """A selector as plain labels; None when it says more than labels can."""
+def _labels(selector: _Map) -> dict[str, str]:
+    """A selector as plain labels; what says more than a label can stands beside them under a key that no label has."""
     labels = {str(key): str(value) for key, value in _map(selector, "matchLabels").items()}
-    expressions = selector.get("matchExpressions") or ()
+    expressions = selector.get("matchExpressions")
     for expression in expressions if isinstance(expressions, list | tuple) else ():
-        values = expression.get("values") if isinstance(expression, Mapping) else None
-        if not isinstance(values, list | tuple) or len(values) != 1 or expression.get("operator") != "In":
-            return None
-        labels[str(expression.get("key"))] = str(values[0])
+        found = expression if isinstance(expression, Mapping) else {}
+        key, operator, values = str(found.get("key")), found.get("operator"), found.get("values")
+        items = sorted(str(value) for value in values) if isinstance(values, list | tuple) else []
+        if operator == "In" and len(items) == 1:
+            labels[key] = items[0]
+        else:
+            labels[f"{key} {operator} {','.join(items)}"] = ""
     return labels
 
 

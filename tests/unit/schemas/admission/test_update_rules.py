@@ -34,6 +34,22 @@ def test_the_same_again_is_the_same_job(judge: Judge, standing: Callable[..., An
     assert job_id(first) == job_id(second)
 
 
+@pytest.mark.parametrize("operator", ["In", "NotIn", "Exists"])
+def test_the_same_again_is_the_same_job_whatever_nodes_it_selects(
+    judge: Judge, standing: Callable[..., Any], operator: str
+) -> None:
+    """KAITO takes such a selector on creation; the same message, delivered twice, must not be refused."""
+
+    def selecting(*values: str) -> dict[str, object]:
+        expression = {"key": "gpu", "operator": operator, "values": list(values)}
+        return {"resource.labelSelector": {"matchExpressions": [expression, {"key": "a", "operator": "Exists"}]}}
+
+    assert judge(selecting("x", "y")).valid
+    assert judge(selecting("x", "y"), existing=standing(selecting("x", "y"))).problems == ()
+    problems = judge(selecting("x", "z"), existing=standing(selecting("x", "y"))).problems
+    assert [problem.path for problem in problems] == ["resource.labelSelector"]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -82,7 +98,7 @@ def test_allowed(judge: Judge, standing: Callable[..., Any], changes: dict[str, 
         (
             {"resource.labelSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}},
             "resource.labelSelector",
-            ["Only allow matchLabels or 'IN' matchExpression"],
+            ["field is immutable", "Only allow matchLabels or 'IN' matchExpression"],
         ),
         (
             {"resource.instanceType": "Standard_NC6s_v3"},
