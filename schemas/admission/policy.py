@@ -191,11 +191,12 @@ DROPPED: Mapping[str, Mapping[str, str]] = {
             *("sharded_ddp", "fsdp_min_num_params", "fsdp_transformer_layer_cls_to_wrap", "torchdynamo", "ray_scope"),
             *("dispatch_batches", "split_batches", "include_tokens_per_second", "include_inputs_for_metrics"),
             *("save_safetensors", "dataset_batch_size", "num_of_sequences", "chars_per_token", "xpu_backend"),
+            *("use_legacy_prediction_loop", "use_liger"),
         ),
         _GONE,
     ),
     "DatasetConfig": {},
-    "DataCollator": {},
+    "DataCollator": {"tf_experimental_compile": _GONE},
 }
 
 # The same thing under the name that it has here.
