@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.admission.reading import is_plain_file_name
+from schemas.admission.reading import is_subdomain
 from schemas.admission.surroundings import Surroundings
 from schemas.admission.templates import TEMPLATES
 from schemas.documents import DocumentError, load_documents
@@ -33,7 +33,7 @@ class ConfigFindings:
         self.findings.refuse(path, f"{_PREFIX}{message} in ConfigMap {shown(self.name)!r}")
 
 
-def find_config_map(name: str, namespace: str, around: Surroundings, findings: Findings) -> str | None:
+def find_config_map(name: str, namespace: str, around: Surroundings, findings: Findings) -> str | bytes | None:
     """The text of its `training_config.yaml`; None for KAITO's own templates, and for what is then in `findings`."""
     found = _find(name, namespace, around, findings)
     if found is None:
@@ -43,7 +43,7 @@ def find_config_map(name: str, namespace: str, around: Surroundings, findings: F
         say.refuse("", f"expected a map of texts, not {kind(found)}")
         return None
     text = found.get(KEY)
-    if isinstance(text, str):
+    if isinstance(text, str | bytes):
         return text
     what = "missing field(s): training_config.yaml: it does not contain 'training_config.yaml' as text"
     say.refuse("", f"{what}; its keys are {shown(', '.join(map(str, found))) or 'none'}")
@@ -55,7 +55,7 @@ def _find(name: str, namespace: str, around: Surroundings, findings: Findings) -
     if name in around.config_maps:
         return around.config_maps[name]
     looked_in = [f"this request ({shown(', '.join(map(str, around.config_maps))) or 'which brings none'})"]
-    if around.find_config_map and is_plain_file_name(name):
+    if around.find_config_map and is_subdomain(name):
         lookup = around.find_config_map(namespace, name)
         if lookup.data is not None:
             return lookup.data
@@ -67,7 +67,7 @@ def _find(name: str, namespace: str, around: Surroundings, findings: Findings) -
     return None
 
 
-def read_sections(text: str, say: ConfigFindings) -> Sections | None:
+def read_sections(text: str | bytes, say: ConfigFindings) -> Sections | None:
     """As they are written, each a map; None when that is not what the text holds."""
     top = _only_document(text, say)
     if top is None:
@@ -97,7 +97,7 @@ class _Top:
     value: object
 
 
-def _only_document(text: str, say: ConfigFindings) -> _Top | None:
+def _only_document(text: str | bytes, say: ConfigFindings) -> _Top | None:
     if len(text) > _MAX_BYTES:
         say.refuse(KEY, f"{KEY} is larger than {_MAX_BYTES >> 10} KiB")
         return None

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class ConfigMapLookup:
-    """`data` None: there is none of that name; `looked_in` tells a person where it should have been."""
+    """`data` None: there is none of that name; `looked_in` tells a person where it should have been.
 
-    data: Mapping[str, str] | None
+    Files come as their bytes, for what is no text must be refused and not repaired.
+    """
+
+    data: Mapping[str, str | bytes] | None
     looked_in: str
 
 

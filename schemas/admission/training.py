@@ -58,13 +58,13 @@ def read_training(asked: Asked, namespace: str, around: Surroundings, findings: 
 
 
 @lru_cache(maxsize=64)
-def _judge(asked: Asked, text: str | None) -> tuple[Training | None, Findings]:
+def _judge(asked: Asked, text: str | bytes | None) -> tuple[Training | None, Findings]:
     """Kept, for many Workspaces come with few ConfigMaps, and this is half the work of admission; not to be changed."""
     findings = Findings()
     return _read(asked, text, findings), findings
 
 
-def _read(asked: Asked, text: str | None, findings: Findings) -> Training | None:
+def _read(asked: Asked, text: str | bytes | None, findings: Findings) -> Training | None:
     name = asked.config or (template_name(asked.method) if asked.method else "")
     say = ConfigFindings(name, findings)
     sections = TEMPLATES.get(name) if text is None else read_sections(text, say)

@@ -24,7 +24,7 @@ def find_in(folder: Path) -> Callable[[str, str], ConfigMapLookup]:
     return find
 
 
-def _read(file: Path) -> dict[str, str]:
+def _read(file: Path) -> dict[str, bytes]:
     try:
         with file.open("rb") as opened:
             data = opened.read(MAX_BYTES + 1)
@@ -32,5 +32,5 @@ def _read(file: Path) -> dict[str, str]:
         return {}
     except OSError as error:
         raise WorldError(Reason.INTERNAL, f"ConfigMap file {file} cannot be read: {error.strerror}") from error
-    # What is cut or is no UTF-8 is refused by admission, as text that is no YAML.
-    return {KEY: data[:MAX_BYTES].decode(errors="replace")}
+    # What is cut is refused by admission for its size.
+    return {KEY: data[:MAX_BYTES]}

@@ -171,8 +171,8 @@ def test_a_missing_config_map_says_where_it_was_looked_for(judge: Judge) -> None
         assert word in problems[0].message
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "..", "a\x00b"])
-def test_names_that_leave_the_folder_are_not_looked_up(judge: Judge, name: str) -> None:
+@pytest.mark.parametrize("name", ["../x", "a/b", "..", "a\x00b", "Not_A_Name"])
+def test_names_that_kubernetes_does_not_have_are_not_looked_up(judge: Judge, name: str) -> None:
     def find(_: str, name: str) -> ConfigMapLookup:
         raise AssertionError(name)
 
@@ -193,6 +193,16 @@ def test_the_request_s_own_config_map_comes_first(judge: Judge) -> None:
     assert both.spec is not None
     assert only_found.spec is not None
     assert (both.spec.config.lora.r, only_found.spec.config.lora.r) == (4, 2)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16-le"])
+def test_a_file_in_another_encoding_is_refused_and_not_repaired(judge: Judge, encoding: str) -> None:
+    text = config("DatasetConfig: {response_column: Réponse}").encode(encoding)
+    found = ConfigMapLookup({"training_config.yaml": text}, "there")
+    problems = judge({"tuning.config": "mine"}, find_config_map=lambda *_: found).problems
+    assert [problem.path for problem in problems] == ["tuning.config.training_config.yaml"]
+    assert "invalid value: yaml: not UTF-8" in problems[0].message
+    assert "line 1, column " in problems[0].message
 
 
 @pytest.mark.parametrize("method", ["lora", "qlora"])

@@ -30,7 +30,7 @@ def mount(folder: Path, name: str, key: str, text: str) -> None:
 
 def test_a_mounted_config_map_is_found(folder: Path) -> None:
     mount(folder, "mine", "training_config.yaml", "training_config: {}")
-    assert find_in(folder)("any", "mine").data == {"training_config.yaml": "training_config: {}"}
+    assert find_in(folder)("any", "mine").data == {"training_config.yaml": b"training_config: {}"}
 
 
 def test_a_missing_one_says_where_it_was_looked_for(folder: Path) -> None:
