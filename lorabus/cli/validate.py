@@ -17,6 +17,8 @@ from schemas.source_urls import parse_allow
 
 VALID, INVALID, UNREADABLE = 0, 1, 2
 _KEY = "training_config.yaml"
+# What a setting of ingest takes for false.
+_OFF = {"false", "off", "no", "0", "f", "n"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ def _read(files: Iterable[Path]) -> _Input:
 
 def _judge(given: _Input, standing: Mapping[tuple[str, str], object]) -> Iterator[Line]:
     allow = parse_allow(os.environ.get("LORABUS_SOURCE_ALLOW", ""))
+    provisioning = os.environ.get("LORABUS_NODE_AUTO_PROVISIONING", "true").lower() not in _OFF
     for (file, own), workspace in zip(given.files, given.bundle.workspaces, strict=True):
         old = _standing(workspace, standing)
         verdict = admit(
@@ -120,6 +123,7 @@ def _judge(given: _Input, standing: Mapping[tuple[str, str], object]) -> Iterato
             config_maps=given.bundle.config_maps_for(workspace) | own.config_maps_for(workspace),
             find_config_map=find_config_map,
             existing=old if isinstance(old, Mapping) else None,
+            node_auto_provisioning=provisioning,
             source_allow=allow,
         )
         yield Line(file, verdict.name, verdict.problems, verdict.warnings)
@@ -139,7 +143,7 @@ def find_config_map(namespace: str, name: str) -> ConfigMapLookup:  # noqa: ARG0
     looked_in = f"the folder {folder} (LORABUS_CONFIGMAPS_DIR)"
     try:
         with (folder / _KEY).open("rb") as file:
-            return ConfigMapLookup({_KEY: file.read(MAX_BYTES).decode("utf-8", "replace")}, looked_in)
+            return ConfigMapLookup({_KEY: file.read(MAX_BYTES)}, looked_in)
     except FileNotFoundError:
         return ConfigMapLookup({} if folder.is_dir() else None, looked_in)
     except OSError as error:

@@ -40,7 +40,7 @@ def workspace(name: str = "w", config: str = "lora-params-template") -> str:
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     monkeypatch.setenv("LORABUS_HOME", str(tmp_path / "home"))
-    for name in ("LORABUS_CONFIGMAPS_DIR", "LORABUS_SOURCE_ALLOW"):
+    for name in ("LORABUS_CONFIGMAPS_DIR", "LORABUS_SOURCE_ALLOW", "LORABUS_NODE_AUTO_PROVISIONING"):
         monkeypatch.delenv(name, raising=False)
 
     def write_file(content: str | bytes, name: str = "file.yaml") -> Path:
@@ -104,6 +104,11 @@ def test_config_maps_of_the_same_files_come_first_then_the_folder(write: Write, 
     code, lines, _ = run(wants)
     assert code == INVALID
     assert str(tmp_path / "home/configmaps/mine") in lines[0]["problems"][0]["message"]
+    write(
+        "training_config: {DatasetConfig: {response_column: é}}".encode("latin-1"),
+        "home/configmaps/mine/training_config.yaml",
+    )
+    assert "not UTF-8" in run(wants)[1][0]["problems"][0]["message"]
     write("training_config: {LoraConfig: {r: 0}}", "home/configmaps/mine/training_config.yaml")
     code, lines, _ = run(wants)
     assert [problem["path"].rpartition(".")[2] for problem in lines[0]["problems"]] == ["r"]
@@ -128,6 +133,15 @@ def test_allowed_sources_come_from_the_environment(write: Write, run: Run, monke
     assert run(path)[0] == INVALID
     monkeypatch.setenv("LORABUS_SOURCE_ALLOW", "127.0.0.1:9000")
     assert run(path)[0] == VALID
+
+
+def test_a_cluster_with_its_own_nodes_comes_from_the_environment(
+    write: Write, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_type, without = write(workspace()), write(workspace().replace("instanceType: x, ", ""), "own.yaml")
+    assert (run(with_type)[0], run(without)[0]) == (VALID, INVALID)
+    monkeypatch.setenv("LORABUS_NODE_AUTO_PROVISIONING", "False")
+    assert (run(with_type)[0], run(without)[0]) == (INVALID, VALID)
 
 
 def test_an_update(write: Write, run: Run) -> None:
