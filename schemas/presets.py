@@ -36,6 +36,7 @@ class Preset:
     memory_gib: Mapping[str, int] = field(hash=False)
     aliases: tuple[str, ...] = ()
     tunable: bool = True
+    embeddings: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ def _preset(name: str, entry: Mapping[str, object], architectures: Mapping[str, 
         parameters=_integer(entry["parameters"]),
         memory_gib={method: _integer(size) for method, size in _mapping(entry["memory"]).items()},
         aliases=_names(entry.get("aliases", [])),
+        embeddings=str(shape["embeddings"]),
     )
 
 

@@ -7,8 +7,7 @@ from schemas.admission.sections import Place
 from schemas.presets import Preset
 from schemas.problems import did_you_mean, shown
 
-# Every causal model has these beside its blocks.
-_AROUND = {"lm_head", "embed_tokens", "word_embeddings", "embed_out"}
+_HEADS = {"lm_head", "embed_out"}
 
 
 def resolve_modules(wanted: list[str] | str | None, preset: Preset, place: Place) -> list[str] | str | None:
@@ -18,6 +17,7 @@ def resolve_modules(wanted: list[str] | str | None, preset: Preset, place: Place
     if isinstance(wanted, str):
         _check_pattern(wanted, place)
         return wanted
+    _check_names(wanted, preset, place)
     if not preset.target_modules:
         return wanted
     found: dict[str, None] = {}
@@ -29,8 +29,23 @@ def resolve_modules(wanted: list[str] | str | None, preset: Preset, place: Place
         else:
             missing.append(name)
     _say_fused(wanted, preset, place)
-    _say_missing(missing, found, preset, place)
+    _say_missing([name for name in missing if not _is_head(name)], found, preset, place)
     return list(found)
+
+
+def _check_names(wanted: list[str], preset: Preset, place: Place) -> None:
+    """What no model takes: nothing at all, and the output head, for the trainer computes the loss past it in pieces."""
+    if not wanted:
+        what = ", ".join(preset.target_modules) or "all linear modules"
+        place.refuse("target_modules", f"invalid value: the list is empty; leave it out for {what}")
+    heads = [name for name in wanted if _is_head(name)]
+    if heads:
+        text = "the output head cannot carry an adapter; put it into modules_to_save"
+        place.refuse("target_modules", f"invalid value: {', '.join(map(shown, heads[:10]))}: {text}")
+
+
+def _is_head(name: str) -> bool:
+    return name.rpartition(".")[2] in _HEADS
 
 
 def _check_pattern(pattern: str, place: Place) -> None:
@@ -44,7 +59,7 @@ def _check_pattern(pattern: str, place: Place) -> None:
 def _found(name: str, preset: Preset) -> str | None:
     """The name itself where the model has it, the fused module where it is a part of one."""
     before, dot, last = name.rpartition(".")
-    if last in preset.target_modules or last in _AROUND:
+    if last in preset.target_modules or last == preset.embeddings:
         return name
     return f"{before}{dot}{preset.fused[last]}" if last in preset.fused else None
 

@@ -7,7 +7,7 @@ from posixpath import normpath
 from typing import Any
 
 from schemas.admission.config_map import PATH, ConfigFindings, Sections, find_config_map, read_sections
-from schemas.admission.fields_together import check_together
+from schemas.admission.fields_together import check_lora, check_together
 from schemas.admission.meanings import read_chat_template, read_dataset_extension, read_dataset_path
 from schemas.admission.modules import resolve_modules
 from schemas.admission.sections import Place, Values, read_section, with_defaults
@@ -94,6 +94,9 @@ def _check_sections(made: dict[str, Values], preset: Preset | None, findings: Fi
     if preset and "LoraConfig" in made:
         wanted = made["LoraConfig"].get("target_modules")
         made["LoraConfig"]["target_modules"] = resolve_modules(wanted, preset, _place("LoraConfig", findings))
+        if "QuantizationConfig" in made:
+            lora, quantization = (with_defaults(name, made[name]) for name in ("LoraConfig", "QuantizationConfig"))
+            check_lora(lora, quantization, findings)
 
 
 def _place(section: str, findings: Findings) -> Place:

@@ -58,7 +58,7 @@ def attributes(architecture: str) -> set[str]:
 def test_target_modules_exist_in_the_architecture(name: str) -> None:
     preset = presets()[name]
     there = attributes(next(file for start, file in MODELING.items() if name.startswith(start)))
-    assert set(preset.target_modules) <= there
+    assert {*preset.target_modules, preset.embeddings} <= there
     assert set(preset.fused.values()) <= set(preset.target_modules)
     assert not set(preset.fused) & there - {"q_proj"} & set(preset.target_modules)
 

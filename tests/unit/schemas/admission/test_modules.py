@@ -30,7 +30,8 @@ def targeted(judge: Judge) -> Callable[[str, str], Verdict]:
         ("falcon-40b", "null", ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")),
         ("phi-2", "null", ("q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2")),
         ("tiny", "'q_proj, v_proj'", ("q_proj", "v_proj")),
-        ("tiny", "[lm_head]", ("lm_head",)),
+        ("tiny", "[q_proj, embed_tokens]", ("q_proj", "embed_tokens")),
+        ("falcon-7b", "[transformer.word_embeddings]", ("transformer.word_embeddings",)),
         ("tiny", "all-linear", "all-linear"),
         ("tiny", r"'.*layers\.[01]\.self_attn\.(q|v)_proj'", r".*layers\.[01]\.self_attn\.(q|v)_proj"),
         ("org/model", "'.*_proj'", ".*_proj"),
@@ -44,6 +45,27 @@ def test_modules_that_are_tuned(
     spec = targeted(preset, modules).spec
     assert spec is not None
     assert spec.config.lora.target_modules == expected
+
+
+@pytest.mark.parametrize(
+    ("preset", "modules", "words"),
+    [
+        ("tiny", "[]", ["the list is empty", "q_proj"]),
+        ("org/model", "[]", ["the list is empty", "all linear modules"]),
+        ("tiny", "[q_proj, lm_head]", ["lm_head: the output head", "modules_to_save"]),
+        ("org/model", "[embed_out]", ["embed_out: the output head", "modules_to_save"]),
+        ("tiny", "[word_embeddings]", ["word_embeddings not found in tiny"]),
+        ("falcon-7b", "[embed_tokens]", ["embed_tokens not found in falcon-7b"]),
+        ("phi-4", "[fc1]", ["fc1 not found in phi-4", "qkv_proj"]),
+    ],
+)
+def test_modules_that_no_training_could_take_are_refused_at_the_door(
+    targeted: Callable[[str, str], Verdict], preset: str, modules: str, words: list[str]
+) -> None:
+    problems = targeted(preset, modules).problems
+    assert [problem.path for problem in problems] == ["tuning.config.training_config.LoraConfig.target_modules"]
+    for word in words:
+        assert word in problems[0].message
 
 
 def test_a_module_that_is_part_of_a_fused_one_is_said(targeted: Callable[[str, str], Verdict]) -> None:

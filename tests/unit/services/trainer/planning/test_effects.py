@@ -53,11 +53,13 @@ SAMPLES: dict[str, dict[str, tuple[Any, dict[str, Any]]]] = {
             "use_dora": True,
             "lora_bias": True,
             "init_lora_weights": "gaussian",
-            "layers_to_transform": [0],
-            "layers_pattern": ["layers"],
             "rank_pattern": {"q_proj": 2},
             "alpha_pattern": {"q_proj": 2},
         }.items()
+    }
+    | {
+        "layers_to_transform": ([0], {"target_modules": ["q_proj"]}),
+        "layers_pattern": (["layers"], {"target_modules": ["q_proj"], "layers_to_transform": [0]}),
     },
     "TrainingArguments": {
         **{
