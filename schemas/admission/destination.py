@@ -26,7 +26,7 @@ def read_output(tuning: Reader, around: Surroundings) -> Part | None:
         output.refuse("volumeSource", "the adapter could not be written: the claim is readOnly; remove that")
     if image and not secret:
         output.refuse("imagePushSecret", f"{_NO_SECRET}: the dockerconfigjson secret of its registry")
-    if secret:
+    if image and secret:
         check_secret(secret, output.at("imagePushSecret"), around, output.findings)
     if (volume is not None) == bool(image):
         output.findings.refuse(output.path, f"{_EXACTLY_ONE}; there is {'both' if image else 'neither'}")

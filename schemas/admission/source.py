@@ -21,8 +21,10 @@ def read_input(tuning: Reader, around: Surroundings) -> Part | None:
     name = source.text("name")
     if name and not is_subdomain(name):
         source.refuse("name", f"invalid value: {shown(name)!r} must be a DNS subdomain (a-z, 0-9, '-' and '.')")
-    secrets = _pull_secrets(source, around)
     urls, image, volume = source.texts("urls"), source.text("image"), source.get("volumeSource")
+    given_secrets = source.texts("imagePullSecrets")
+    # Those of other sources are never used, so that none of them can be missed.
+    secrets = _pull_secrets(source, given_secrets, around) if image else ()
     kinds = [kind for kind, given in (("urls", urls), ("image", image), ("volumeSource", volume is not None)) if given]
     parsed_urls = _urls(source, urls, around)
     parsed_image = read_image(image, "input", source.at("image"), source.findings) if image else None
@@ -35,7 +37,7 @@ def read_input(tuning: Reader, around: Surroundings) -> Part | None:
         "name": name or None,
         "urls": parsed_urls,
         "image": parsed_image,
-        "pull_secrets": secrets if image else (),
+        "pull_secrets": secrets,
         "volume": parsed_volume,
     }
 
@@ -70,8 +72,8 @@ def _url(text: str, around: Surroundings) -> str:
     return f"{fetched}#{pin.replace(':', '=')}" if pin else fetched
 
 
-def _pull_secrets(source: Reader, around: Surroundings) -> tuple[str, ...]:
-    secrets = tuple(dict.fromkeys(source.texts("imagePullSecrets")))
+def _pull_secrets(source: Reader, given: tuple[str, ...], around: Surroundings) -> tuple[str, ...]:
+    secrets = tuple(dict.fromkeys(given))
     if len(secrets) > _MAX_SECRETS:
         source.refuse("imagePullSecrets", f"more than {_MAX_SECRETS} secrets")
         return ()

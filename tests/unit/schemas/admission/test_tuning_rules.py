@@ -216,6 +216,18 @@ def test_secrets_that_are_missing_are_problems_where_they_can_be_known(judge: Ju
     assert judge(changes, secret_exists={"pull", "push"}.__contains__).warnings == ()
 
 
+def test_secrets_that_nothing_uses_are_not_missed(judge: Judge) -> None:
+    """As in KAITO, which does not mount them: data that need no image to be pulled, an adapter that is not pushed."""
+    changes = {
+        "tuning.input": {"urls": ["https://a.com/x"], "imagePullSecrets": ["pull"]},
+        "tuning.output": {"volumeSource": CLAIM, "imagePushSecret": "push"},
+    }
+    verdict = judge(changes, secret_exists=lambda _: False)
+    assert (verdict.problems, verdict.warnings) == ((), ())
+    wrong = judge({"tuning.input.imagePullSecrets": "pull"})
+    assert [problem.path for problem in wrong.problems] == ["tuning.input.imagePullSecrets"]
+
+
 def test_secrets_are_warnings_where_they_cannot_be_known(judge: Judge) -> None:
     verdict = judge({"tuning.input": {"image": IMAGE, "imagePullSecrets": ["PULL_SECRET_HERE"]}})
     assert verdict.valid
