@@ -215,6 +215,9 @@ RENAMED: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+# What a field holds under its old name: from 1 on, a share of the steps would be read as their number.
+OLD_SCHEMAS: Mapping[str, Mapping[str, object]] = {"warmup_ratio": {"type": "number", "ge": 0, "lt": 1}}
+
 # What `true` means for switches that have become a choice; `false` asked for nothing.
 SWITCHES: Mapping[str, str] = {"group_by_length": "group_by_length", "adafactor": "adafactor"}
 

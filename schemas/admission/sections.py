@@ -6,7 +6,17 @@ from functools import cache
 from typing import Any
 
 from schemas.admission.coerce import coerce
-from schemas.admission.policy import DROPPED, HAPPENS, IGNORED, INERT, MISSING_OPTIMIZERS, REFUSED, RENAMED, SWITCHES
+from schemas.admission.policy import (
+    DROPPED,
+    HAPPENS,
+    IGNORED,
+    INERT,
+    MISSING_OPTIMIZERS,
+    OLD_SCHEMAS,
+    REFUSED,
+    RENAMED,
+    SWITCHES,
+)
 from schemas.field_tables import config_fields, library_fields
 from schemas.problems import Findings, did_you_mean, shown
 
@@ -65,7 +75,7 @@ def read_section(values: Mapping[Any, object], place: Place) -> Values | None:
         elif field in made and names.count(field) > 1:
             place.refuse(field, "is given twice, once inside another map; keep one of the two")
         elif given not in SWITCHES:
-            made[field] = _typed(field, value, place)
+            made[field] = _typed(given, value, place, OLD_SCHEMAS.get(given) or _schema(place.section, field))
             _warn_of_inert(field, made[field], place)
         elif value:
             made[field] = SWITCHES[given]
@@ -140,11 +150,11 @@ def _asks_nothing(field: str, value: object, section: str) -> bool:
     return value is None or value == default or (not default and value in (False, "", [], {}))
 
 
-def _typed(field: str, value: object, place: Place) -> object:
+def _typed(field: str, value: object, place: Place, schema: Mapping[str, Any]) -> object:
     if field in ("torch_dtype", "bnb_4bit_compute_dtype") and isinstance(value, str):
         value = _TORCH_ALIASES.get(value, value)
     try:
-        made = coerce(_schema(place.section, field), value)
+        made = coerce(schema, value)
     except ValueError as error:
         start = "Invalid torch dtype: " if field == "torch_dtype" else ""
         place.refuse(field, f"invalid value: {start}{shown(value)!r}: {place.section}.{field}: {error}")

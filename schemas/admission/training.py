@@ -20,6 +20,7 @@ from schemas.problems import Findings, shown
 _ROOT = "/mnt"
 _LOCATION = "training_config"
 _KEPT_LENGTH = 64 * 1024
+_BITS = ("load_in_4bit", "load_in_8bit")
 _GO_TYPES = {str: "string", int: "int", float: "float64", list: "[]interface {}", dict: "map[interface {}]interface {}"}
 
 
@@ -104,16 +105,15 @@ def _place(section: str, findings: Findings) -> Place:
 
 
 def _check_method(quantization: Mapping[Any, object], method: str | None, say: ConfigFindings) -> None:
-    values = {}
-    for field in ("load_in_4bit", "load_in_8bit"):
-        values[field] = quantization.get(field)
-        if values[field] is not None and not isinstance(values[field], bool):
-            found = _GO_TYPES.get(type(values[field]), type(values[field]).__name__)
-            text = f"invalid value: value must be either nil or a boolean, got type {found}"
-            say.refuse(f"{_LOCATION}.QuantizationConfig.{field}", text)
-            return
-    four, eight = values["load_in_4bit"] is True, values["load_in_8bit"] is True
     where = f"{_LOCATION}.QuantizationConfig"
+    values = {field: quantization.get(field) for field in _BITS}
+    wrong = {field: value for field, value in values.items() if value is not None and not isinstance(value, bool)}
+    for field, value in wrong.items():
+        found = _GO_TYPES.get(type(value), type(value).__name__)
+        say.refuse(f"{where}.{field}", f"invalid value: value must be either nil or a boolean, got type {found}")
+    if wrong:
+        return
+    four, eight = values["load_in_4bit"] is True, values["load_in_8bit"] is True
     if four and eight:
         say.refuse(where, "Cannot set both 'load_in_4bit' and 'load_in_8bit' to true")
     if method == "lora" and (four or eight):
@@ -124,7 +124,7 @@ def _check_method(quantization: Mapping[Any, object], method: str | None, say: C
 
 
 def _with_output_dir(sections: Sections, say: ConfigFindings) -> Sections:
-    """The directory as a path below /mnt, and without the nulls that KAITO takes for absent."""
+    """The directory as a path below /mnt, and without the nulls that KAITO takes for absent and what was refused."""
     arguments = dict(sections.get("TrainingArguments", {}))
     if "output_dir" in arguments:
         given = arguments["output_dir"]
@@ -137,7 +137,7 @@ def _with_output_dir(sections: Sections, say: ConfigFindings) -> Sections:
     quantization = {
         field: value
         for field, value in sections.get("QuantizationConfig", {}).items()
-        if value is not None or field not in ("load_in_4bit", "load_in_8bit")
+        if isinstance(value, bool) or field not in _BITS
     }
     return {**sections, "TrainingArguments": arguments, "QuantizationConfig": quantization}
 

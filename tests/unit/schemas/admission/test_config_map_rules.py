@@ -99,6 +99,15 @@ def test_qlora_needs_4_or_8_bit(judge: Judge, sections: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["lora", "qlora"])
+def test_every_value_that_is_no_boolean_is_told_so_once(judge: Judge, method: str) -> None:
+    text = config("QuantizationConfig: {load_in_4bit: [x], load_in_8bit: perhaps}")
+    problems = judge({"tuning.method": method}, training_config=text).problems
+    assert [problem.path.rpartition(".")[2] for problem in problems] == ["load_in_4bit", "load_in_8bit"]
+    for problem, kind in zip(problems, ["[]interface {}", "string"], strict=True):
+        assert f"value must be either nil or a boolean, got type {kind}" in problem.message
+
+
+@pytest.mark.parametrize("method", ["lora", "qlora"])
 def test_4_and_8_bit_exclude_each_other(judge: Judge, method: str) -> None:
     text = config("QuantizationConfig: {load_in_4bit: true, load_in_8bit: true}")
     messages = [problem.message for problem in judge({"tuning.method": method}, training_config=text).problems]

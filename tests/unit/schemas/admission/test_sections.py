@@ -62,6 +62,8 @@ def configured(judge: Judge) -> Callable[..., Verdict]:
         ("LoraConfig", "task_type", '"SEQ_CLS"', ["CAUSAL_LM"]),
         ("LoraConfig", "layers_to_transform", "[-1]", ["at least 0"]),
         ("TrainingArguments", "learning_rate", "0", ["more than 0"]),
+        ("TrainingArguments", "warmup_ratio", "10", ["at least 0 and less than 1"]),
+        ("TrainingArguments", "max_seq_length", "0", ["at least 2"]),
         ("TrainingArguments", "learning_rate", '"fast"', ["expected a number"]),
         ("TrainingArguments", "num_train_epochs", "-1", ["more than 0"]),
         ("TrainingArguments", "per_device_train_batch_size", "0", ["at least 1"]),
