@@ -76,10 +76,10 @@ def _by_alias() -> Mapping[str, str]:
 
 
 def _by_repository(repository: str) -> Preset:
-    """A known repository keeps what is known of it, its pinned revision too."""
+    """A known repository keeps what is known of it, its pinned revision and its capitals too: the hub has no case."""
     for preset in presets().values():
         if preset.repository.lower() == repository.lower():
-            return replace(preset, name=repository, aliases=())
+            return replace(preset, name=preset.repository, aliases=())
     return Preset(repository, repository, "main", None, (), {}, None, METHODS, None, {})
 
 

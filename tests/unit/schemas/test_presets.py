@@ -93,7 +93,8 @@ def test_a_model_without_a_preset() -> None:
 def test_a_known_repository_keeps_its_pin() -> None:
     found = find_preset("Microsoft/Phi-4")
     assert isinstance(found, Preset)
-    assert (found.name, found.revision) == ("Microsoft/Phi-4", presets()["phi-4"].revision)
+    assert (found.name, found.revision) == ("microsoft/phi-4", presets()["phi-4"].revision)
+    assert found == find_preset("microsoft/PHI-4")
     assert found.target_modules == presets()["phi-4"].target_modules
 
 
