@@ -3,7 +3,7 @@
 import json
 import sys
 
-from schemas.presets import Preset, presets
+from schemas.presets import METHODS, Preset, presets
 
 
 def presets_command(as_json: bool) -> int:  # The command line's shape.
@@ -36,12 +36,13 @@ def _print_table(tunable: list[Preset]) -> None:
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for column in ("preset", "repository", "revision", "context", "GiB lora", "GiB qlora", "target modules"):
+    sizes = [f"GiB {method}" for method in METHODS]
+    for column in ("preset", "repository", "revision", "context", "chat template", *sizes, "target modules"):
         table.add_column(column, justify="right" if column.startswith(("context", "GiB")) else "left", no_wrap=True)
     for preset in tunable:
-        sizes = (str(preset.memory_gib.get(method, "")) for method in ("lora", "qlora"))
+        sizes = [str(preset.memory_gib[method]) if method in preset.methods else "-" for method in METHODS]
         modules = ", ".join(preset.target_modules)
-        context = str(preset.context_length)
-        table.add_row(preset.name, preset.repository, preset.revision[:12], context, *sizes, modules)
+        known = (str(preset.context_length), str(preset.chat_template))
+        table.add_row(preset.name, preset.repository, preset.revision[:12], *known, *sizes, modules)
     # A pipe has no width; cut lines would be useless there.
     Console(width=None if sys.stdout.isatty() else 240).print(table)

@@ -33,3 +33,4 @@ def test_the_table_shows_every_preset_whole(capsys: pytest.CaptureFixture[str]) 
     for name in tunable_presets():
         assert name in out
     assert "dense_h_to_4h" in out
+    assert " phi4-mini " in out  # A family of templates.
