@@ -1,6 +1,7 @@
 """Yes or no to a Workspace: KAITO's tuning contract, judged before anything is spent.
 
-`lorabus validate`, ingest and the trainer all ask `admit`. It does no I/O: what a cluster would know is handed in.
+`lorabus validate`, `lorabus check` and ingest ask `admit`; the trainer reads its answer by `schemas.workspace`, whose
+fields keep the same bounds. It does no I/O: what a cluster would know is handed in.
 """
 
 from collections.abc import Callable, Collection, Mapping
