@@ -92,11 +92,20 @@ def with_defaults(section: str, values: Values) -> Values:
 
 def _flattened(values: Mapping[Any, object], known: Container[str]) -> list[tuple[Any, object]]:
     """As KAITO reads it: a map inside a section is the fields that its name and their names make (`outer_inner`)."""
+    return [field for name, value in values.items() for field in _joined(name, value, known) or [(name, value)]]
+
+
+def _joined(name: object, value: object, known: Container[str]) -> list[tuple[Any, object]]:
+    """Empty for what is a field itself, and where one of the names that are made is not known."""
+    if name in known or not isinstance(name, str) or not isinstance(value, Mapping):
+        return []
     fields: list[tuple[Any, object]] = []
-    for name, value in values.items():
-        inner = value if isinstance(value, Mapping) and isinstance(name, str) and name not in known else {}
-        joined = [(f"{name}_{key}", item) for key, item in inner.items() if f"{name}_{key}" in known]
-        fields += joined if inner and len(joined) == len(inner) else [(name, value)]
+    for key, item in value.items():
+        made = f"{name}_{key}"
+        inner = [(made, item)] if made in known else _joined(made, item, known)
+        if not inner:
+            return []
+        fields += inner
     return fields
 
 

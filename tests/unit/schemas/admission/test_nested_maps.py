@@ -18,6 +18,11 @@ def admitted(judge: Judge, section: str, values: str) -> Verdict:
     [
         ("TrainingArguments", "{learning: {rate: 0.1}}", "{learning_rate: 0.1}"),
         ("LoraConfig", "{lora: {alpha: 32, dropout: 0.1}, r: 4}", "{lora_alpha: 32, lora_dropout: 0.1, r: 4}"),
+        (
+            "TrainingArguments",
+            "{per: {device: {train: {batch_size: 2}, eval_batch_size: 4}}, lr: {scheduler: {kwargs: {a: {b: 1}}}}}",
+            "{per_device_train_batch_size: 2, per_device_eval_batch_size: 4, lr_scheduler_kwargs: {a: {b: 1}}}",
+        ),
         ("ModelConfig", "{chat: {template: '{{ messages }}'}}", "{chat_template: '{{ messages }}'}"),
     ],
 )
