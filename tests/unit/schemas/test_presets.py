@@ -15,6 +15,27 @@ TUNABLE = {
     *("phi-3-medium-4k-instruct", "phi-3-medium-128k-instruct", "phi-3.5-mini-instruct", "mistral-7b"),
     *("qwen2.5-coder-7b-instruct", "qwen2.5-coder-32b-instruct", "falcon-7b", "falcon-40b", "phi-2"),
 }
+PINS = """
+phi-4 microsoft/phi-4 187ef0342fff0eb3333be9f00389385e95ef0b61
+phi-4-mini-instruct microsoft/Phi-4-mini-instruct c0fb9e74abda11b496b7907a9c6c9009a7a0488f
+phi-3-mini-4k-instruct microsoft/Phi-3-mini-4k-instruct 0a67737cc96d2554230f90338b163bc6380a2a85
+phi-3-mini-128k-instruct microsoft/Phi-3-mini-128k-instruct 072cb7562cb8c4adf682a8e186aaafa49469eb5d
+phi-3-medium-4k-instruct microsoft/Phi-3-medium-4k-instruct b64223aaea6fbf273c0c8cd0801d5e732dce8897
+phi-3-medium-128k-instruct microsoft/Phi-3-medium-128k-instruct fa7d2aa4f5ea69b2e36b20d050cdae79c9bfbb3f
+phi-3.5-mini-instruct microsoft/Phi-3.5-mini-instruct 3145e03a9fd4cdd7cd953c34d9bbf7ad606122ca
+mistral-7b mistralai/Mistral-7B-v0.3 d8cadc02ac76bd617a919d50b092e59d2d110aff
+qwen2.5-coder-7b-instruct Qwen/Qwen2.5-Coder-7B-Instruct c03e6d358207e414f1eca0bb1891e29f1db0e242
+qwen2.5-coder-32b-instruct Qwen/Qwen2.5-Coder-32B-Instruct 381fc969f78efac66bc87ff7ddeadb7e73c218a7
+falcon-7b tiiuae/falcon-7b 898df1396f35e447d5fe44e0a3ccaaaa69f30d36
+falcon-40b tiiuae/falcon-40b 4a70170c215b36a3cce4b4253f6d0612bb7d4146
+phi-2 microsoft/phi-2 ef382358ec9e382308935a992d908de099b64c23
+"""
+NOT_TUNABLE = {
+    *("llama-3.1-8b-instruct", "llama-3.3-70b-instruct", "deepseek-r1-distill-llama-8b"),
+    *("deepseek-r1-distill-qwen-14b", "deepseek-r1-0528", "deepseek-v3-0324", "gpt-oss-20b", "gpt-oss-120b"),
+    *("gemma-3-4b-instruct", "gemma-3-27b-instruct", "mistral-7b-instruct", "ministral-3-3b-instruct"),
+    *("ministral-3-8b-instruct", "ministral-3-14b-instruct", "mistral-large-3-675b-instruct"),
+}
 # The file of transformers that defines each architecture's layers.
 MODELING = {"phi-3": "phi3", "phi-4": "phi3", "phi-2": "phi", "falcon": "falcon", "mistral": "mistral", "qwen": "qwen2"}
 MODELING |= {"tiny": "llama"}
@@ -22,7 +43,13 @@ MODELING |= {"tiny": "llama"}
 
 def test_the_presets_of_the_contract() -> None:
     assert set(tunable_presets()) == TUNABLE
-    assert len(presets()) == len(TUNABLE) + 15
+    assert set(presets()) == TUNABLE | NOT_TUNABLE
+
+
+@pytest.mark.parametrize("line", PINS.strip().splitlines())
+def test_a_preset_is_pinned_where_kaito_pins_it(line: str) -> None:
+    name, repository, revision = line.split()
+    assert (presets()[name].repository, presets()[name].revision) == (repository, revision)
 
 
 @pytest.mark.parametrize("name", sorted(TUNABLE))

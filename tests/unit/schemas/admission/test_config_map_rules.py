@@ -53,6 +53,7 @@ def config(sections: str) -> str:
             "training_config.QuantizationConfig",
             ["For method 'lora', 'load_in_4bit' or 'load_in_8bit'", "must not be true"],
         ),
+        (config("QuantizationConfig: {load_in_8bit: on}"), "training_config.QuantizationConfig", ["must not be true"]),
         *(
             (
                 config(f"TrainingArguments: {{output_dir: {value}}}"),
@@ -217,9 +218,9 @@ def test_a_file_in_another_encoding_is_refused_and_not_repaired(judge: Judge, en
 @pytest.mark.parametrize("method", ["lora", "qlora"])
 def test_kaito_s_templates_can_be_named(judge: Judge, method: str) -> None:
     named = judge({"tuning.method": method, "tuning.config": f"{method}-params-template"})
-    default = judge({"tuning.method": method})
     assert named.spec is not None
-    assert named.spec == default.spec
+    for none in (..., None, ""):
+        assert judge({"tuning.method": method, "tuning.config": none}).spec == named.spec
 
 
 def test_the_templates_are_judged_by_the_method_too(judge: Judge) -> None:

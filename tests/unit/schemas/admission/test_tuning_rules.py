@@ -5,12 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from schemas.admission import Verdict
-from schemas.presets import tunable_presets
+from schemas.presets import presets, tunable_presets
 
 Judge = Callable[..., Verdict]
 Refused = Callable[..., str]
 
 IMAGE = "registry.example.com/data:1"
+NOT_TUNABLE = [name for name, preset in presets().items() if not preset.tunable]
 CLAIM = {"persistentVolumeClaim": {"claimName": "rows"}}
 
 
@@ -43,12 +44,30 @@ def test_other_methods_are_refused(refused: Refused, method: str) -> None:
         ({"tuning.preset.accessMode": "secret"}, "tuning.preset.accessMode", ["public or private"]),
         ({"tuning.preset.presetOptions": {"images": "x"}}, "tuning.preset.presetOptions.images", ["'image'"]),
         ({"tuning.input.name": "Upper_case"}, "tuning.input.name", ["DNS subdomain"]),
+        ({"tuning.input": {"volume": CLAIM}}, "tuning.input.volume", ["did you mean 'volumeSource'"]),
     ],
 )
 def test_refused(judge: Judge, changes: dict[str, object], path: str, words: list[str]) -> None:
     messages = [problem.message for problem in judge(changes).problems if problem.path == path]
     assert messages
     assert all(word in messages[0] for word in words)
+
+
+@pytest.mark.parametrize("version", ["kaito.sh/v1alpha1", "kaito.sh/v1beta1"])
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"tuning.input": {"urls": ["http://169.254.169.254/x"]}}, "tuning.input.urls[0]"),
+        ({"tuning.input": {"urls": ["https://a.com/x"], "image": IMAGE}}, "tuning.input"),
+        ({"tuning.output": {"image": IMAGE}}, "tuning.output.imagePushSecret"),
+        ({"tuning.config": "nowhere"}, "tuning.config"),
+        ({"resource.partition": {"mode": "mig"}}, "resource.partition"),
+    ],
+)
+def test_both_versions_have_the_same_rules(
+    refused: Refused, changes: dict[str, object], path: str, version: str
+) -> None:
+    assert refused(path, {**changes, "apiVersion": version})
 
 
 @pytest.mark.parametrize(
@@ -80,7 +99,7 @@ def test_a_misspelt_preset_names_the_nearest(refused: Refused) -> None:
     assert "did you mean 'falcon-7b'" in refused("tuning.preset.name", {"tuning.preset": {"name": "falcom-7b"}})
 
 
-@pytest.mark.parametrize("name", ["llama-3.1-8b-instruct", "gpt-oss-20b", "mistral-7b-instruct", "Gemma-3-4b-Instruct"])
+@pytest.mark.parametrize("name", ["llama-3.1-8b-instruct", "GPT-OSS-20b", "Gemma-3-4b-Instruct", *NOT_TUNABLE])
 def test_presets_that_cannot_be_tuned_are_refused_with_those_that_can(refused: Refused, name: str) -> None:
     message = refused("tuning.preset.name", {"tuning.preset": {"name": name}})
     assert "cannot be tuned" in message

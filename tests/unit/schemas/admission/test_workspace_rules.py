@@ -112,6 +112,7 @@ def test_refused(refused: Refused, changes: dict[str, object], path: str, words:
             "status": {"state": "x"},
         },
         {"resource.count": 1, "resource.preferredNodes": ["node-1"]},
+        {"resource.instanceType": "no-such-machine", "tuning.preset": {"name": "falcon-40b"}},
         {"resource.labelSelector": {}},
         {"resource.labelSelector": {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}},
         {"apiVersion": "kaito.sh/v1alpha1", "resource.instanceType": ...},
