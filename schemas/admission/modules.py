@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from schemas.admission.sections import Place
+from schemas.admission.sections import Place, Values
 from schemas.presets import Preset
 from schemas.problems import did_you_mean, shown
 
@@ -31,6 +31,17 @@ def resolve_modules(wanted: list[str] | str | None, preset: Preset, place: Place
     _say_fused(wanted, preset, place)
     _say_missing([name for name in missing if not _is_head(name)], found, preset, place)
     return list(found)
+
+
+def warn_of_modules(lora: Values, preset: Preset, place: Place) -> None:
+    """Names that PEFT looks for in vain: it says nothing, and does as if they were not there."""
+    for field in ("rank_pattern", "alpha_pattern", "exclude_modules"):
+        names = [name for name in lora.get(field) or () if preset.target_modules and not _is_head(name)]
+        missing = [name for name in names if _found(name, preset) != name]
+        if missing:
+            has = ", ".join(preset.target_modules)
+            text = f"{', '.join(shown(name) for name in missing[:10])} not found in {preset.name}, which has {has}"
+            place.warn(field, f"has no effect: {text}")
 
 
 def _check_names(wanted: list[str], preset: Preset, place: Place) -> None:

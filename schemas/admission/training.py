@@ -9,7 +9,7 @@ from typing import Any
 from schemas.admission.config_map import PATH, ConfigFindings, Sections, find_config_map, read_sections
 from schemas.admission.fields_together import check_lora, check_together
 from schemas.admission.meanings import read_chat_template, read_dataset_extension, read_dataset_path
-from schemas.admission.modules import resolve_modules
+from schemas.admission.modules import resolve_modules, warn_of_modules
 from schemas.admission.sections import Place, Values, read_section, with_defaults
 from schemas.admission.surroundings import Surroundings
 from schemas.admission.templates import TEMPLATES, template_name
@@ -93,8 +93,9 @@ def _check_sections(made: dict[str, Values], preset: Preset | None, findings: Fi
         arguments = with_defaults("TrainingArguments", made["TrainingArguments"])
         check_together(arguments, with_defaults("DatasetConfig", made["DatasetConfig"]), preset, findings)
     if preset and "LoraConfig" in made:
-        wanted = made["LoraConfig"].get("target_modules")
-        made["LoraConfig"]["target_modules"] = resolve_modules(wanted, preset, _place("LoraConfig", findings))
+        wanted, place = made["LoraConfig"].get("target_modules"), _place("LoraConfig", findings)
+        made["LoraConfig"]["target_modules"] = resolve_modules(wanted, preset, place)
+        warn_of_modules(made["LoraConfig"], preset, place)
         if "QuantizationConfig" in made:
             lora, quantization = (with_defaults(name, made[name]) for name in ("LoraConfig", "QuantizationConfig"))
             check_lora(lora, quantization, findings)

@@ -73,6 +73,26 @@ def test_a_module_that_is_part_of_a_fused_one_is_said(targeted: Callable[[str, s
     assert [text for text in warnings if "computes q_proj, k_proj, v_proj, gate_proj, up_proj together" in text]
 
 
+@pytest.mark.parametrize(
+    ("preset", "fields", "warned"),
+    [
+        ("phi-4", "rank_pattern: {q_proj: 4, o_proj: 4}", ["LoraConfig.rank_pattern: has no effect: q_proj not found"]),
+        ("falcon-7b", "exclude_modules: [o_proj]", ["LoraConfig.exclude_modules: has no effect: o_proj not found"]),
+        ("tiny", "alpha_pattern: {layers.0.self_attn.q_proj: 4}", []),
+        ("tiny", "exclude_modules: [lm_head, embed_tokens]", []),
+        ("org/model", "alpha_pattern: {anything: 4}", []),
+    ],
+)
+def test_names_that_peft_would_pass_over_are_warned_about(
+    judge: Judge, preset: str, fields: str, warned: list[str]
+) -> None:
+    text = f"training_config: {{LoraConfig: {{{fields}}}}}"
+    verdict = judge({"tuning.preset": {"name": preset}}, training_config=text)
+    assert verdict.problems == ()
+    said = [text for text in verdict.warnings if text.startswith("LoraConfig.")]
+    assert [text[: len(start)] for text, start in zip(said, warned, strict=True)] == warned
+
+
 def test_modules_of_which_the_model_has_none_are_refused(targeted: Callable[[str, str], Verdict]) -> None:
     problems = targeted("falcon-7b", "[query_key_values, c_attn]").problems
     assert [problem.path for problem in problems] == ["tuning.config.training_config.LoraConfig.target_modules"]
