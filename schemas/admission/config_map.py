@@ -54,7 +54,9 @@ def _find(name: str, namespace: str, around: Surroundings, findings: Findings) -
     """The data of the ConfigMap; None for KAITO's own templates, and when it is nowhere, which then is a finding."""
     if name in around.config_maps:
         return around.config_maps[name]
-    looked_in = [f"this request ({shown(', '.join(map(str, around.config_maps))) or 'which brings none'})"]
+    looked_in = [
+        f"this request ({shown(', '.join(map(str, around.config_maps))) or 'which brings none for that namespace'})"
+    ]
     if around.find_config_map and is_subdomain(name):
         lookup = around.find_config_map(namespace, name)
         if lookup.data is not None:

@@ -128,6 +128,14 @@ def test_the_folder_of_config_maps_can_be_named(
     assert "not found in namespace" in lines[0]["problems"][0]["message"]
 
 
+def test_a_config_map_of_another_namespace_is_not_taken(write: Write, run: Run) -> None:
+    elsewhere = CONFIG_MAP.replace("R", "4").replace("name: mine", "name: mine, namespace: other")
+    _, lines, _ = run(write(f"{workspace(config='mine')}---{elsewhere}"))
+    message = lines[0]["problems"][0]["message"]
+    assert "not found in namespace 'default'" in message
+    assert "this request (which brings none for that namespace)" in message
+
+
 def test_allowed_sources_come_from_the_environment(write: Write, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(workspace().replace("https://data.example.com", "http://127.0.0.1:9000"))
     assert run(path)[0] == INVALID
