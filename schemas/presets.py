@@ -67,7 +67,9 @@ def find_preset(name: str) -> Preset | UnknownPreset:
         return known
     if len(name) <= _MAX_NAME and _MODEL_ID.fullmatch(name):
         return _by_repository(name)
-    return UnknownPreset(name, nearest(name, _by_alias()))
+    # One that can be tuned is a better hint than a nearer one that would be refused as well.
+    tunable = [alias for alias, canonical in _by_alias().items() if presets()[canonical].tunable]
+    return UnknownPreset(name, nearest(name, tunable) or nearest(name, _by_alias()))
 
 
 @cache

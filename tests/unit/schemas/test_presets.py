@@ -127,5 +127,7 @@ def test_a_known_repository_keeps_its_pin() -> None:
 
 def test_an_unknown_name_gives_the_nearest() -> None:
     assert find_preset("phi4") == UnknownPreset("phi4", "phi-4")
+    assert find_preset("falcon-7b-instruct") == UnknownPreset("falcon-7b-instruct", "falcon-7b")
+    assert find_preset("llama-3.1-8b") == UnknownPreset("llama-3.1-8b", "llama-3.1-8b-instruct")
     assert find_preset("zzz") == UnknownPreset("zzz", None)
     assert find_preset("x" * 10_000) == UnknownPreset("x" * 10_000, None)
