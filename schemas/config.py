@@ -143,7 +143,7 @@ class TrainingArguments(Section):
     eval_steps: Annotated[Float, Field(gt=0, le=2**31 - 1)] | None = None
     save_strategy: Annotated[Literal["no", "steps", "epoch", "best"], BeforeValidator(_unquoted_no)] = "steps"
     save_steps: Annotated[Float, Field(gt=0, le=2**31 - 1)] = 500.0
-    save_total_limit: Annotated[Int, Field(ge=1, le=100_000)] | None = None
+    save_total_limit: Annotated[Int, Field(ge=0, le=100_000)] | None = None
     load_best_model_at_end: bool = False
     metric_for_best_model: Text | None = None
     greater_is_better: bool | None = None

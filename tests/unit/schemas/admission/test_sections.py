@@ -124,6 +124,7 @@ def test_refused(configured: Judge, section: str, field: str, value: str, words:
         ("TrainingArguments", "bf16", '"True"', True),
         ("TrainingArguments", "bf16", "null", None),
         ("TrainingArguments", "max_length", "null", None),
+        ("TrainingArguments", "save_total_limit", "0", 0),
         ("TrainingArguments", "seed", "0x10", 16),
         ("TrainingArguments", "lr_scheduler_kwargs", "'{\"num_cycles\": 2}'", {"num_cycles": 2}),
         ("TrainingArguments", "max_steps", "1_000", 1000),
