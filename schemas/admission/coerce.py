@@ -4,18 +4,20 @@ The field is described by the part of JSON schema that `config_fields.json` uses
 reads it back, so text that says the right thing is taken: "8" for 8, "yes" for true, "q_proj, v_proj" for a list.
 """
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from schemas.document_limits import DocumentError
+from schemas.json_documents import NotJson, load_json
 from schemas.problems import did_you_mean, kind, shown
 
 Schema = Mapping[str, Any]
 
 _TRUE, _FALSE = {"yes", "true", "t", "y", "on", "1"}, {"no", "false", "f", "n", "off", "0"}
 _MAX_ITEMS = 10_000
+_MAX_DEPTH = 16
 _MAX_INT = 2**63
 
 
@@ -26,7 +28,7 @@ def coerce(schema: Schema, value: object) -> object:
     if "const" in schema or "enum" in schema:
         return _one_of(schema.get("enum") or [schema["const"]], value)
     if "type" not in schema:
-        return value
+        return _plain(value)
     return _READERS[schema["type"]](schema, value)
 
 
@@ -139,9 +141,26 @@ def _object(schema: Schema, value: object) -> dict[str, object]:
 
 def _from_json(text: str) -> object:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return load_json(text, name="text")
+    except NotJson:
         return text
+    except DocumentError as error:
+        raise ValueError(error.message) from None
+
+
+def _plain(value: object, depth: int = 0) -> object:
+    """What a library takes as it is. The spec travels as JSON, so only what every reader gives back alike is taken."""
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"expected no more than {_MAX_DEPTH} levels")
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise ValueError("expected text as keys; put them in quotes")
+        return {key: _plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, depth + 1) for item in value]
+    if isinstance(value, int | float) and not abs(value) < _MAX_INT:  # "Not a number" is not less either.
+        raise ValueError("expected numbers of ordinary size")
+    return value
 
 
 def _null(_: Schema, value: object) -> None:

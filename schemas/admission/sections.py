@@ -179,5 +179,7 @@ def _schema(section: str, field: str) -> Mapping[str, Any]:
     own, library = config_fields()[section].get(field), library_fields().get(section, {}).get(field, {})
     choices = library.get("choices")
     if own is None:
-        own = {"anyOf": [_KINDS[kind] for kind in library["type"].split("|")]}
+        kinds = library["type"].split("|")
+        # Text where the library takes a map is that map as JSON.
+        own = {"anyOf": [_KINDS[kind] for kind in kinds if kind != "str" or "dict" not in kinds]}
     return {"enum": choices} if choices and own.get("type") == "string" and "enum" not in own else own

@@ -110,6 +110,31 @@ def test_any_type_in_any_section(judge: Judge, junk: str) -> None:
             assert (verdict.spec is not None) == (verdict.problems == ())
 
 
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("{a: " + "9" * 30 + "}", "ordinary size"),
+        ("{a: [1, {b: " + "9" * 399 + "}]}", "ordinary size"),
+        ("{a: .nan}", "ordinary size"),
+        ("{a: -.inf}", "ordinary size"),
+        ("{a: {1: 2}}", "text as keys"),
+        ("{a: " * 20 + "1" + "}" * 20, "levels"),
+        ('\'{"a": "\\ud800"}\'', "U+D800 is not text"),
+        ('\'{"a": "\\u0000"}\'', "U+0000 is not text"),
+        ('\'{"a": 1, "a": 2}\'', "stands twice"),
+        ("'{\"a\": NaN}'", "not a JSON number"),
+        ('\'{"a": ' + "9" * 4000 + "}'", "400 digits"),
+        ("'" + '{"a":' * 900 + "1" + "}" * 900 + "'", "levels deep"),
+        ("'{no json}'", "expected a map"),
+    ],
+)
+@pytest.mark.parametrize("field", ["lr_scheduler_kwargs", "gradient_checkpointing_kwargs"])
+def test_a_map_of_anything_holds_only_what_travels_as_json(judge: Judge, field: str, value: str, words: str) -> None:
+    """Otherwise the spec cannot be written down, or comes back as another one."""
+    verdict = judge(training_config=f"training_config: {{TrainingArguments: {{{field}: {value}}}}}")
+    assert [words in problem.message for problem in verdict.problems] == [True]
+
+
 def test_a_value_inside_itself_comes_to_an_end() -> None:
     loop: dict[str, object] = {"apiVersion": "kaito.sh/v1beta1", "kind": "Workspace"}
     loop["tuning"] = loop
