@@ -45,6 +45,7 @@ def _decoded(data: bytes, name: str) -> str:
     try:
         return body.decode(encoding)
     except UnicodeDecodeError as error:
-        line, column = position(body[: error.start].decode(encoding, "replace"), error.start)
+        before = body[: error.start].decode(encoding)
+        line, column = position(before, len(before))
         message = f"not {encoding.upper()}; save the file as UTF-8"
-        raise DocumentError(message, name=name, line=line, column=max(column, 1)) from None
+        raise DocumentError(message, name=name, line=line, column=column) from None

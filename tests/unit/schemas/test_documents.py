@@ -102,6 +102,8 @@ def test_encodings_that_are_taken(encoding: str) -> None:
         (b'a: "\\x1b[31m"', 1, 4, "U+001B"),
         (b"a: 1\nb: \xff\xfe", 2, 4, "not UTF-8"),
         ("a: é".encode("latin-1"), 1, 4, "not UTF-8"),
+        ("ä: ü\nb: ß".encode() + b"\xff", 2, 5, "not UTF-8"),
+        (b"\xff\xfe" + "a: 1\nb: 2".encode("utf-16-le") + b"\n", 2, 5, "not UTF-16"),
         ("a: e".encode("utf-16-le"), 1, 2, "U+0000"),
         ("a: é".encode("utf-16-le"), 1, 7, "not UTF-8"),
         (b"\xff\xfea", 1, 1, "not UTF-16"),
