@@ -67,6 +67,8 @@ class Reader:
             self.refuse(field, f"expected a list of texts, not {kind(value)}")
             return ()
         for index, item in enumerate(value):
+            if self.findings.full:
+                break
             if not isinstance(item, str):
                 self.refuse(f"{field}[{index}]", f"expected text, not {kind(item)}; put it in quotes")
         return tuple(item if isinstance(item, str) else "" for item in value)
@@ -80,6 +82,8 @@ class Reader:
             self.refuse(field, f"expected a map of texts, not {kind(value)}")
             return {}
         for key, item in value.items():
+            if self.findings.full:
+                break
             if not isinstance(key, str) or not isinstance(item, str):
                 self.refuse(f"{field}[{shown(key)}]", "key and value must be text; put them in quotes")
         return {key: item for key, item in value.items() if isinstance(key, str) and isinstance(item, str)}

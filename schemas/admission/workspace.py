@@ -137,6 +137,8 @@ def _check_selector(resource: Reader) -> None:
         selector.refuse("matchExpressions", f"expected a list, not {kind(expressions)}")
         return
     for index, value in enumerate(expressions or ()):
+        if selector.findings.full:
+            return
         path = selector.at(f"matchExpressions[{index}]")
         expression = Reader.of(value, path, selector.findings, {"key", "operator", "values"})
         expression.text("key")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from schemas.admission import Verdict, admit
+from schemas.problems import MAX_REPORTED, Findings
 
 Judge = Callable[..., Verdict]
 MANY = 100_000
@@ -133,6 +134,30 @@ def test_a_map_of_anything_holds_only_what_travels_as_json(judge: Judge, field: 
     """Otherwise the spec cannot be written down, or comes back as another one."""
     verdict = judge(training_config=f"training_config: {{TrainingArguments: {{{field}: {value}}}}}")
     assert [words in problem.message for problem in verdict.problems] == [True]
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        {"preferredNodes": [0] * MANY},
+        {"labelSelector": {"matchLabels": {str(n): n for n in range(MANY)}}},
+        {"labelSelector": {"matchExpressions": [0] * MANY}},
+    ],
+)
+def test_nothing_is_read_on_once_the_list_of_problems_is_full(
+    judge: Judge, resource: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ingest reads nothing else meanwhile."""
+    refused: list[str] = []
+    refuse = Findings.refuse
+
+    def noted(findings: Findings, path: str, message: str) -> None:
+        refused.append(path)
+        refuse(findings, path, message)
+
+    monkeypatch.setattr(Findings, "refuse", noted)
+    judge({"resource": resource})
+    assert MAX_REPORTED <= len(refused) < 2 * MAX_REPORTED
 
 
 def test_a_value_inside_itself_comes_to_an_end() -> None:
