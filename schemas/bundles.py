@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from schemas.documents import Document
+from schemas.documents import Document, DocumentError
 from schemas.problems import nearest
 
 _Map = Mapping[object, object]
+MAX_OBJECTS = 2000
+"""Workspaces, and ConfigMaps, of one file: each Workspace looks at every ConfigMap, and each gets an answer."""
 
 
 @dataclass(slots=True)
@@ -46,6 +48,17 @@ class Bundle:
         config_maps = request.get("configMaps")
         for name, data in config_maps.items() if isinstance(config_maps, Mapping) else ():
             self.config_maps[None, str(name)] = data
+
+
+def bundle_of(documents: Iterable[Document], *, name: str) -> Bundle:
+    """The bundle of one file; raises DocumentError where it holds more than is taken at once."""
+    bundle = Bundle()
+    bundle.add(documents)
+    most = max(len(bundle.workspaces), len(bundle.config_maps))
+    if most > MAX_OBJECTS:
+        message = f"{most:,} Workspaces or ConfigMaps, more than {MAX_OBJECTS:,}; split it into several files"
+        raise DocumentError(message, name=name)
+    return bundle
 
 
 def identity_of(workspace: object) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from schemas.admission import ConfigMapLookup, admit
-from schemas.bundles import Bundle, identity_of
+from schemas.bundles import Bundle, bundle_of, identity_of
 from schemas.document_limits import MAX_BYTES
 from schemas.documents import DocumentError, load_documents
 from schemas.problems import Problem, shown
@@ -101,13 +101,12 @@ def _read(files: Iterable[Path]) -> _Input:
             continue
         try:
             documents = load_documents(content, name=path.name)
+            own = bundle_of(documents, name=path.name)
         except DocumentError as error:
             message = f"line {error.line}, column {error.column}: {error.message}"
             given.broken.append(Line(str(path), "", (Problem("", message),)))
             continue
-        own = Bundle()
-        for bundle in (own, given.bundle):
-            bundle.add(documents)
+        given.bundle.add(documents)
         given.files += [(str(path), own)] * len(own.workspaces)
     return given
 

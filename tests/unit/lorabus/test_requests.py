@@ -66,6 +66,8 @@ def test_the_example_becomes_one_request() -> None:
         ("just words\n", "a Workspace is an object"),
         ("kind: Workspace\nmetadata: [\n", "request.yaml:"),
         ("kind: Workspace\n1: a key that is no text\n", "a value that JSON cannot hold"),
+        ("kind: Workspace\ntuning: {config: .nan}\n", "a value that JSON cannot hold"),
+        ("--- {kind: Workspace}\n" * 2001, "2,001 Workspaces"),
         (f"kind: Workspace\nlong: {'x' * 1_100_000}\n", "more than the 1,048,576 of a request"),
     ],
 )
@@ -75,6 +77,11 @@ def test_what_cannot_be_a_request_is_bad_input(tmp_path: Path, text: str, told: 
 
     assert "request.yaml" in str(caught.value)
     assert exit_code(caught.value) == 1
+
+
+def test_no_more_of_a_file_is_read_than_is_taken() -> None:
+    with pytest.raises(BadInput, match="8 MiB"):
+        read_requests(Path("/dev/zero"))
 
 
 def test_a_file_that_cannot_be_read_is_wrong_usage(tmp_path: Path) -> None:

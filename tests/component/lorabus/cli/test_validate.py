@@ -171,6 +171,11 @@ def test_an_update(write: Write, run: Run) -> None:
         (b"\xff\xfe\x00", "not UTF-16"),
         (b"a: \x00", "U+0000"),
         (b"x" * 9_000_000, "8 MiB"),
+        (b"--- 1\n" * 2001, "2,001 Workspaces"),
+        (
+            b"kind: Workspace\n" + b"".join(b"--- {kind: ConfigMap, metadata: {name: c%d}}\n" % n for n in range(2001)),
+            "2,001",
+        ),
     ],
 )
 def test_a_file_that_is_no_yaml_is_a_problem_with_its_place(write: Write, run: Run, content: bytes, words: str) -> None:
