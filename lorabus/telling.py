@@ -1,5 +1,6 @@
 """An event in a sentence for people. Pure; what others wrote is shown without its control characters."""
 
+import math
 from collections.abc import Iterable
 
 from lorabus.events import Event
@@ -52,6 +53,8 @@ def size(count: float) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds for people: 42 s, 3:07, 2:03:00."""
+    if not math.isfinite(seconds):
+        return "?"
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"

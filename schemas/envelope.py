@@ -6,14 +6,17 @@ Source: CloudEvents spec 1.0.2, "Kafka Protocol Binding", section 3.2.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import orjson
 
+from schemas.document_limits import MAX_DEPTH
+
 JSON = "application/json"
 MAX_HEADER_BYTES = 8 * 1024
 MAX_DATA_BYTES = 1024 * 1024
+_DAY = timedelta(days=1)
 _REQUIRED = ("id", "type", "source", "specversion")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -85,7 +88,7 @@ def decode(value: bytes | None, headers: Headers) -> Envelope:
 
 
 def decode_object(value: bytes) -> dict[str, object]:
-    """Parse a JSON object of bounded size; orjson refuses NaN, lone surrogates and deep nesting by itself."""
+    """Parse a JSON object of bounded size and depth; orjson refuses NaN and lone surrogates by itself."""
     if len(value) > MAX_DATA_BYTES:
         raise EnvelopeError(f"data has {len(value):,} bytes, more than the {MAX_DATA_BYTES:,} that are read")
     try:
@@ -94,7 +97,18 @@ def decode_object(value: bytes) -> dict[str, object]:
         raise EnvelopeError(f"data is not JSON: {error}") from error
     if not isinstance(data, dict):
         raise EnvelopeError(f"data must be a JSON object, not {type(data).__name__}")
+    if value.count(b"[") + value.count(b"{") > MAX_DEPTH and _deeper_than(MAX_DEPTH, data):
+        # orjson reads four times as deep as it writes: whoever passes such data on would fail.
+        raise EnvelopeError(f"data is nested more than {MAX_DEPTH} levels deep")
     return data
+
+
+def _deeper_than(levels: int, data: dict[str, object]) -> bool:
+    inside: list[dict[str, object] | list[object]] = [data]
+    for _ in range(levels):
+        items = (item for each in inside for item in (each.values() if isinstance(each, dict) else each))
+        inside = [item for item in items if isinstance(item, dict | list)]
+    return bool(inside)
 
 
 def valid_traceparent(text: str | None) -> str | None:
@@ -109,6 +123,8 @@ def _header_texts(headers: Headers) -> dict[str, str]:
             continue
         if len(raw) > MAX_HEADER_BYTES:
             raise EnvelopeError(f"header {name[:40]!r} has {len(raw):,} bytes, more than {MAX_HEADER_BYTES:,}")
+        if name.lower() in texts and name.lower().startswith("ce_"):
+            raise EnvelopeError(f"header {name[:40]!r} stands twice")
         try:
             texts[name.lower()] = raw.decode()
         except UnicodeDecodeError as error:
@@ -121,7 +137,8 @@ def _time(text: str | None) -> datetime:
         return datetime.now(UTC)
     try:
         time = datetime.fromisoformat(text)
-        # The first and the last hours of the calendar have no name in UTC.
-        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+        time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+        # The first and the last hours of the calendar have no name in some zone.
+        return time + _DAY - _DAY - _DAY + _DAY
     except (ValueError, OverflowError) as error:
         raise EnvelopeError(f"ce_time is not an RFC 3339 time: {text[:40]!r}") from error

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from schemas.envelope import Envelope
 from schemas.events import EVENT_TYPES, EventData, State, Wire
+from schemas.events.base import Count
 from schemas.events.job import Image, JobAccepted, JobClaimed, JobFailed, JobRejected, JobSucceeded
 from schemas.events.training import AdapterTrained, TrainingEvaluated, TrainingProgress, TrainingStarted
 from schemas.topics import short_type
@@ -14,8 +15,8 @@ from schemas.topics import short_type
 class Progress(Wire):
     """The newest figures of a running job."""
 
-    step: int
-    total_steps: int
+    step: Count
+    total_steps: Count
     epoch: float | None = None
     loss: float | None = None
     tokens_per_second: float | None = None

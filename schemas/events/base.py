@@ -1,6 +1,7 @@
 """What every event's data starts with, and the states of a job."""
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 from pydantic.alias_generators import to_camel
@@ -16,6 +17,10 @@ class Wire(BaseModel):
     def to_wire(self) -> dict[str, object]:
         """Give plain JSON data; fields that are None are left out."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+"""As large as every writer of JSON takes it; "100000000000000000000" as text would be read as a number, too."""
 
 
 class State(StrEnum):
@@ -60,8 +65,8 @@ class EventData(Wire):
     """
 
     job_id: str
-    attempt: int = Field(ge=0)
-    sequence: int = Field(ge=1)
+    attempt: Count
+    sequence: Count = Field(ge=1)
     state: State
     trace_id: str | None = Field(default=None, description="W3C trace id (32 hex digits) of the job's one trace.")
 

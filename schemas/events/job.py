@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from schemas.events.base import EventData, State, Wire
+from schemas.events.base import Count, EventData, State, Wire
 
 
 class FieldProblem(Wire):
@@ -74,7 +74,7 @@ class Image(Wire):
 
     reference: str
     digest: str
-    size: int
+    size: Count
 
 
 class JobSucceeded(EventData):

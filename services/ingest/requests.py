@@ -22,7 +22,8 @@ from schemas.topics import full_type
 REQUEST = full_type("tuning.request")
 API_VERSIONS = (V1BETA1, V1ALPHA1)
 FAULT = "lorabusfault"
-_LAST_MS = int(datetime.max.replace(tzinfo=UTC).timestamp() * 1000) - 1
+# A day before the calendar's last, which not every zone has.
+_LAST_MS = int(datetime(9999, 12, 30, tzinfo=UTC).timestamp() * 1000)
 
 
 @dataclass(frozen=True, slots=True)

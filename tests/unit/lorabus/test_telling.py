@@ -136,7 +136,8 @@ def test_sizes(count: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0 s"), (42, "42 s"), (187, "3:07"), (7380, "2:03:00"), (-1, "0 s")]
+    ("seconds", "text"),
+    [(0.4, "0 s"), (42, "42 s"), (187, "3:07"), (7380, "2:03:00"), (-1, "0 s"), (float("nan"), "?")],
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text

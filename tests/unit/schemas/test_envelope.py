@@ -47,10 +47,15 @@ def test_a_tombstone_has_no_value() -> None:
         (b'{"a": NaN}', HEADERS, "not JSON"),
         (b'"' + b"x" * MAX_DATA_BYTES + b'"', HEADERS, "bytes"),
         (b"[" * 100_000, HEADERS, "not JSON"),
+        (b'{"a":' + b"[" * 64 + b"]" * 64 + b"}", HEADERS, "64 levels"),
+        (b'{"a":' * 300 + b"1" + b"}" * 300, HEADERS, "64 levels"),
+        (b"{}", [*HEADERS, ("ce_id", b"2")], "twice"),
+        (b"{}", [*HEADERS, ("CE_Id", b"2")], "twice"),
         (b"{}", [*HEADERS, ("ce_note", b"\xff\xfe")], "not UTF-8"),
         (b"{}", [*HEADERS, ("ce_note", b"x" * 9000)], "bytes"),
         (b"{}", [*HEADERS, ("ce_time", b"yesterday")], "RFC 3339"),
         (b"{}", [*HEADERS, ("ce_time", b"0001-01-01T00:00:00+14:00")], "RFC 3339"),
+        (b"{}", [*HEADERS, ("ce_time", b"0001-01-01T23:00:00Z")], "RFC 3339"),
         (b"{}", [*HEADERS, ("ce_time", b"9999-12-31T23:59:59-14:00")], "RFC 3339"),
         (b"{}", [*HEADERS[2:], HEADERS[0], ("ce_id", None)], "ce_id"),
     ],
@@ -60,6 +65,11 @@ def test_a_broken_record_is_refused_with_its_fault(
 ) -> None:
     with pytest.raises(EnvelopeError, match=word):
         decode(value, headers)
+
+
+def test_data_as_deep_as_is_taken_can_be_written_again() -> None:
+    value = b'{"a":' + b"[" * 63 + b"]" * 63 + b', "b": [{}, {}]}'
+    assert decode(*encode(decode(value, HEADERS))).data == decode(value, HEADERS).data
 
 
 @pytest.mark.parametrize("text", [None, "", "00-" + "0" * 32 + "-b7ad6b7169203331-01", "01" + TRACEPARENT[2:], "x"])

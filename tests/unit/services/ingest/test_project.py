@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -115,6 +116,16 @@ def test_an_event_that_does_not_fit_its_type_is_refused_and_the_next_one_is_fold
     assert "job.accepted" in unusable[0]
     assert "state" in unusable[0]
     assert changed[JOB].state is State.PENDING
+
+
+@pytest.mark.parametrize("field", ["attempt", "sequence"])
+def test_a_number_that_no_row_can_hold_is_refused(field: str) -> None:
+    """As text it would be read as a number that cannot be written again."""
+    received = event("job.accepted", 1)
+    data = {**(received.envelope.data or {}), field: "100000000000000000000"}
+    changed, unusable = fold_batch([replace(received, envelope=replace(received.envelope, data=data))], {})
+    assert changed == {}
+    assert field in unusable[0]
 
 
 def test_a_type_of_a_later_version_changes_nothing() -> None:
