@@ -65,7 +65,7 @@ def encode(envelope: Envelope) -> tuple[bytes | None, list[tuple[str, bytes]]]:
 
 def decode(value: bytes | None, headers: Headers) -> Envelope:
     """Read a record that claims to be an event; every fault is an `EnvelopeError`."""
-    texts = _header_texts(headers)
+    texts = _attributes(headers)
     missing = [f"ce_{name}" for name in _REQUIRED if not texts.get(f"ce_{name}")]
     if missing:
         raise EnvelopeError(f"missing CloudEvents header(s): {', '.join(missing)}")
@@ -77,12 +77,8 @@ def decode(value: bytes | None, headers: Headers) -> Envelope:
         source=texts.pop("ce_source"),
         subject=texts.pop("ce_subject", None),
         time=_time(texts.pop("ce_time", None)),
-        traceparent=valid_traceparent(texts.get("traceparent")),
-        extensions={
-            name.removeprefix("ce_"): text
-            for name, text in texts.items()
-            if name.startswith("ce_") and name != "ce_specversion"
-        },
+        traceparent=traceparent_of(headers),
+        extensions={name.removeprefix("ce_"): text for name, text in texts.items() if name != "ce_specversion"},
         data=None if value is None else decode_object(value),
     )
 
@@ -111,24 +107,32 @@ def _deeper_than(levels: int, data: dict[str, object]) -> bool:
     return bool(inside)
 
 
+def traceparent_of(headers: Headers) -> str | None:
+    """The trace that a record belongs to, if it names one."""
+    found = next((raw for name, raw in headers if name.lower() == "traceparent"), None)
+    return valid_traceparent((found or b"").decode(errors="replace"))
+
+
 def valid_traceparent(text: str | None) -> str | None:
     """Give a W3C traceparent (version 00) back, or None when it is absent or broken: the standard says to ignore it."""
     return text if text and _TRACEPARENT.fullmatch(text) else None
 
 
-def _header_texts(headers: Headers) -> dict[str, str]:
+def _attributes(headers: Headers) -> dict[str, str]:
+    """The event's own headers; what other programs add along the way may be anything."""
     texts: dict[str, str] = {}
-    for name, raw in headers:
-        if raw is None:
+    for given, raw in headers:
+        name = given.lower()
+        if raw is None or not name.startswith("ce_"):
             continue
         if len(raw) > MAX_HEADER_BYTES:
-            raise EnvelopeError(f"header {name[:40]!r} has {len(raw):,} bytes, more than {MAX_HEADER_BYTES:,}")
-        if name.lower() in texts and name.lower().startswith("ce_"):
-            raise EnvelopeError(f"header {name[:40]!r} stands twice")
+            raise EnvelopeError(f"header {given[:40]!r} has {len(raw):,} bytes, more than {MAX_HEADER_BYTES:,}")
+        if name in texts:
+            raise EnvelopeError(f"header {given[:40]!r} stands twice")
         try:
-            texts[name.lower()] = raw.decode()
+            texts[name] = raw.decode()
         except UnicodeDecodeError as error:
-            raise EnvelopeError(f"header {name[:40]!r} is not UTF-8") from error
+            raise EnvelopeError(f"header {given[:40]!r} is not UTF-8") from error
     return texts
 
 

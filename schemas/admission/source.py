@@ -57,11 +57,12 @@ def _urls(source: Reader, urls: tuple[str, ...], around: Surroundings) -> tuple[
         return ()
     parsed = []
     for index, url in enumerate(urls):
+        if source.findings.full:
+            break
         try:
             parsed.append(_url(url, around))
         except RefusedUrl as error:
-            if not source.findings.full:
-                source.refuse(f"urls[{index}]", f"invalid value: {error}, got {shown(url)!r}")
+            source.refuse(f"urls[{index}]", f"invalid value: {error}, got {shown(url)!r}")
     return tuple(parsed)
 
 

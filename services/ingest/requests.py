@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from schemas.admission.workspace import V1ALPHA1, V1BETA1
 from schemas.document_limits import DocumentError
-from schemas.envelope import MAX_DATA_BYTES, Envelope, EnvelopeError, decode, valid_traceparent
+from schemas.envelope import MAX_DATA_BYTES, Envelope, EnvelopeError, decode, traceparent_of
 from schemas.events.job import FieldProblem, TuningRequest
 from schemas.json_documents import load_json
 from schemas.topics import full_type
@@ -139,14 +139,9 @@ def _bare(record: ConsumerRecord) -> Envelope:
         source="kafka",
         id=f"{record.topic}-{record.partition}-{record.offset}",
         time=datetime.fromtimestamp(min(max(0, record.timestamp), _LAST_MS) / 1000, UTC),
-        traceparent=_traceparent(record),
+        traceparent=traceparent_of(record.headers),
         data=None,
     )
-
-
-def _traceparent(record: ConsumerRecord) -> str | None:
-    found = next((value for name, value in record.headers if name.lower() == "traceparent"), None)
-    return valid_traceparent((found or b"").decode(errors="replace"))
 
 
 def _short(value: object) -> str:

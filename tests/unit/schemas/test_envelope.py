@@ -72,6 +72,12 @@ def test_data_as_deep_as_is_taken_can_be_written_again() -> None:
     assert decode(*encode(decode(value, HEADERS))).data == decode(value, HEADERS).data
 
 
+@pytest.mark.parametrize("name", ["traceparent", "x-note", ""])
+@pytest.mark.parametrize("value", [b"\xff\xfe", b"x" * 100_000, b"", None])
+def test_headers_of_others_may_be_anything(name: str, value: bytes | None) -> None:
+    assert decode(b"{}", [*HEADERS, (name, value)]).traceparent is None
+
+
 @pytest.mark.parametrize("text", [None, "", "00-" + "0" * 32 + "-b7ad6b7169203331-01", "01" + TRACEPARENT[2:], "x"])
 def test_a_broken_traceparent_is_ignored(text: str | None) -> None:
     assert valid_traceparent(text) is None

@@ -137,15 +137,15 @@ def test_a_map_of_anything_holds_only_what_travels_as_json(judge: Judge, field: 
 
 
 @pytest.mark.parametrize(
-    "resource",
+    "changes",
     [
-        {"preferredNodes": [0] * MANY},
-        {"labelSelector": {"matchLabels": {str(n): n for n in range(MANY)}}},
-        {"labelSelector": {"matchExpressions": [0] * MANY}},
+        {"resource": {"preferredNodes": [0] * MANY}},
+        {"resource": {"labelSelector": {"matchLabels": {str(n): n for n in range(MANY)}}}},
+        {"resource": {"labelSelector": {"matchExpressions": [0] * MANY}}},
     ],
 )
 def test_nothing_is_read_on_once_the_list_of_problems_is_full(
-    judge: Judge, resource: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    judge: Judge, changes: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ingest reads nothing else meanwhile."""
     refused: list[str] = []
@@ -156,7 +156,7 @@ def test_nothing_is_read_on_once_the_list_of_problems_is_full(
         refuse(findings, path, message)
 
     monkeypatch.setattr(Findings, "refuse", noted)
-    judge({"resource": resource})
+    judge(changes)
     assert MAX_REPORTED <= len(refused) < 2 * MAX_REPORTED
 
 
