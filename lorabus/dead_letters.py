@@ -38,8 +38,13 @@ class DeadLetter:
             "offset": self.told.get("offset", ""),
             "service": self.told.get("service", ""),
             "reason": self.told.get("reason", ""),
-            "bytes": len(self.value or b""),
+            "bytes": self._bytes(),
         }
+
+    def _bytes(self) -> int:
+        """Of the record; one that was too large is not kept."""
+        left_out = self.told.get("left_out", "")
+        return int(left_out) if left_out.isdecimal() and len(left_out) < 20 else len(self.value or b"")
 
     def whole(self) -> dict[str, object]:
         """The summary with the record itself; bytes that are no text are given in base64."""
@@ -87,6 +92,9 @@ async def replay(settings: Settings, letter: DeadLetter) -> str:
     topic = letter.told.get("topic", "")
     if topic not in BY_NAME or topic == DEAD_LETTERS.name:
         raise BadInput(f"dead letter {letter.id} came from {topic or 'nowhere'!r}, which is no topic of lorabus")
+    if "left_out" in letter.told:
+        place = f"{topic} {letter.told.get('partition', '?')}:{letter.told.get('offset', '?')}"
+        raise BadInput(f"dead letter {letter.id} was too large to be kept; as long as Kafka has it, it is at {place}")
     async with open_producer(settings, "lorabus") as producer:
         sent = producer.publish(topic, letter.key, letter.value, letter.headers)
         await within(CONNECT_SECONDS, sent, settings)

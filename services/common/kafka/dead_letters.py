@@ -45,11 +45,14 @@ class DeadLetters:
         place = {"topic": record.topic, "partition": str(record.partition), "offset": str(record.offset)}
         told = {**place, "reason": reason[:2000], "service": self._service}
         ours = [(f"lorabus_dlq_{name}", text.encode()) for name, text in told.items()]
+        # aiokafka sends no record with neither key nor value, though others do.
+        value = b"" if record.key is None and record.value is None else record.value
         try:
-            await self._publish(DEAD_LETTERS.name, record.key, record.value, [*headers, *ours])
+            await self._publish(DEAD_LETTERS.name, record.key, value, [*headers, *ours])
         except MessageSizeTooLargeError:
             # As large as a record may be, it has no room for our headers: where it stood tells where to find it.
-            await self._publish(DEAD_LETTERS.name, None, None, ours)
+            left_out = ("lorabus_dlq_left_out", str(len(record.value or b"")).encode())
+            await self._publish(DEAD_LETTERS.name, None, b"", [*ours, left_out])
         self.total += 1
         log.warning("dead letter", **told)
 

@@ -68,6 +68,35 @@ async def test_a_replayed_letter_is_the_record_that_it_was(
     assert (again.key, again.value, list(again.headers)) == (record.key, record.value, list(record.headers))
 
 
+def record_with(key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> ConsumerRecord:
+    return ConsumerRecord(COMMANDS.name, 3, 41, 0, 0, key, value, None, -1, -1, headers)
+
+
+@pytest.mark.parametrize("key", [None, b"key"])
+async def test_what_is_too_large_for_a_letter_is_told_and_cannot_be_replayed(
+    settings: CallerSettings, producer: Producer, key: bytes | None, job_id: str
+) -> None:
+    """The broker refuses it, and a service that stopped for that would meet it again at its start."""
+    record = record_with(key, b"x" * 1_100_000, [])
+    await DeadLetters(producer.publish, "ingest").add(record, f"too large for {job_id}")
+
+    (letter,) = [each async for each in dead_letters(settings) if each.told.get("reason", "").endswith(job_id)]
+
+    assert letter.summary()["bytes"] == 1_100_000
+    with pytest.raises(BadInput, match=f"at {COMMANDS.name} 3:41"):
+        await replay(settings, letter)
+
+
+async def test_a_record_of_nothing_is_a_letter_too(settings: CallerSettings, producer: Producer, job_id: str) -> None:
+    """aiokafka sends none with neither key nor value; other producers do."""
+    await DeadLetters(producer.publish, "ingest").add(record_with(None, None, []), f"without data for {job_id}")
+
+    (letter,) = [each async for each in dead_letters(settings) if each.told.get("reason", "").endswith(job_id)]
+
+    assert letter.summary()["bytes"] == 0
+    assert await replay(settings, letter) == COMMANDS.name
+
+
 @pytest.mark.parametrize("letter_id", ["99:1", "0:99999999", "x", "", "1"])
 async def test_a_letter_that_is_not_there_is_said_so(settings: CallerSettings, letter_id: str) -> None:
     with pytest.raises(BadInput, match="dead letter"):
