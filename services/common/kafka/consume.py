@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind
 from schemas.envelope import Envelope, EnvelopeError, decode
 from services.common import telemetry
 from services.common.errors import WorldError
-from services.common.kafka.dead_letters import DeadLetters, Unreadable
+from services.common.kafka.dead_letters import DeadLetters, TooManyDeadLettersError, Unreadable
 from services.common.kafka.work import Work
 
 log = structlog.get_logger()
@@ -88,16 +88,23 @@ class Consumption:
                 await handle(received)
 
         dead = await self._one(record, traced, decoder)
-        self.dead_letters.count(handled=1, dead=int(dead))
+        self._count(handled=1, dead=int(dead))
 
     async def _finish(self, message: KafkaMessage, work: Awaitable[int]) -> None:
         try:
             dead = await work
-            self.dead_letters.count(handled=len(message.raw_message), dead=dead)
         except Exception as error:
             log.exception("the consumer cannot go on")
             self.fail(error)
             raise
+        self._count(handled=len(message.raw_message), dead=dead)
+
+    def _count(self, *, handled: int, dead: int) -> None:
+        """Past the limit the process ends; what was put aside is done all the same, or it would be put aside twice."""
+        try:
+            self.dead_letters.count(handled=handled, dead=dead)
+        except TooManyDeadLettersError as error:
+            self.fail(error)
 
     async def _together(self, batch: tuple[ConsumerRecord, ...], handle: HandleTogether) -> int:
         readable: list[tuple[ConsumerRecord, Received]] = []

@@ -211,5 +211,19 @@ async def test_past_its_limit_of_dead_letters_the_consumer_stops_and_says_why(
     assert "lorabus dlq list" in str(failures[0])
 
 
+async def test_what_was_put_aside_before_the_stop_is_not_put_aside_again(
+    settings: Settings, topic: Topic, producer: Producer
+) -> None:
+    for _ in range(12):
+        await producer.publish(topic.name, b"k", b"rubbish", [])
+    async with consuming(settings, topic, producer, collecting([]), max_share=0.5, at_least=10) as failures:
+        await until(lambda: len(failures) == 3)
+
+    await producer.publish(topic.name, b"k", b"rubbish", [])
+    async with consuming(settings, topic, producer, collecting([])):
+        letters = await dead_letters(settings, topic, 13)
+    assert [letter["lorabus_dlq_offset"] for letter in letters] == [str(number).encode() for number in range(13)]
+
+
 async def test_topics_are_created_once_and_checked(settings: Settings) -> None:
     assert set((await apply_topics(settings)).values()) == {"exists"}
