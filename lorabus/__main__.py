@@ -4,6 +4,7 @@
 half a second is long. Whatever that path does not understand goes to the whole command line.
 """
 
+import io
 import os
 import sys
 
@@ -14,6 +15,9 @@ def main() -> int:
     """Run the command; gives its exit code."""
     if sys.stdout is None:  # Closed by who called us.
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - pathlib is slow to import; it stays open.
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal of another alphabet shows such letters as their codes.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _run()
         sys.stdout.flush()

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 def json_line(value: Mapping[str, object]) -> None:
     """One object as one line, at once: the reader may be a program that waits for it."""
-    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+    escaped = not (sys.stdout.encoding or "").lower().startswith("utf")
+    print(json.dumps(value, ensure_ascii=escaped, default=str), flush=True)
 
 
 def result(text: str) -> None:

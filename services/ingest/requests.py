@@ -53,8 +53,7 @@ def decode_request(record: ConsumerRecord) -> Envelope:
         head, fault = _bare(record), fault or str(error)
     if head.type != REQUEST:
         fault = fault or f"ce_type must be {REQUEST}, not {head.type[:80]!r}"
-    extensions = {**head.extensions, **({FAULT: fault} if fault else {})}
-    return replace(head, extensions=extensions, data=data)
+    return replace(head, extensions={FAULT: fault} if fault else {}, data=data)
 
 
 def request_of(envelope: Envelope) -> Request:

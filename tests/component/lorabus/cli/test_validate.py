@@ -284,6 +284,14 @@ def test_output_that_nobody_takes_is_no_traceback(write: Write, target: str, sai
     assert (ran.returncode, ran.stderr) == (1, said)
 
 
+def test_letters_that_the_terminal_does_not_have_are_no_traceback(write: Write) -> None:
+    command = [sys.executable, "-m", "lorabus", "validate", str(write(workspace('"münchen"')))]
+    environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environ)
+    assert (ran.returncode, ran.stderr) == (INVALID, "")
+    assert "m\\xfcnchen" in ran.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

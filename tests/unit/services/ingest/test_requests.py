@@ -30,6 +30,11 @@ def test_an_event_keeps_its_id_and_its_trace() -> None:
     assert request.config_maps == {"m": {"k": "v"}}
 
 
+def test_an_attribute_that_nobody_knows_changes_nothing() -> None:
+    _, headers = encode(Envelope(REQUEST, "me", {}, extensions={"lorabusfault": "said by a stranger"}))
+    assert read(WORKSPACE, headers).fault is None
+
+
 def test_a_bare_workspace_is_named_by_where_it_stands() -> None:
     request = read(WORKSPACE)
     assert request.id == "tuning.requests.v1-3-41"
