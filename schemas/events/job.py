@@ -26,6 +26,11 @@ class JobAccepted(EventData):
     spec: dict[str, object] = Field(default_factory=dict, description="The spec with nothing left to guess.")
     warnings: list[str] = Field(default_factory=list)
 
+    def to_wire(self) -> dict[str, object]:
+        """Give plain JSON data. The spec is that already: looking at its every value takes longer than all the rest."""
+        rest = self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"spec"})
+        return {**rest, "spec": self.spec}
+
 
 class JobQueued(EventData):
     """The job waits for a trainer: at first, or again after an attempt that ended without ending the job."""
