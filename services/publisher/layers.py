@@ -6,10 +6,11 @@ fixed owner, mode and time, and `gzip` means RFC 1952 framing around RFC 1951 st
 """
 
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
+
+from isal import isal_zlib
 
 from services.common.registry.descriptors import LAYER_GZIP, LAYER_TAR, LAYER_ZSTD
 
@@ -103,7 +104,8 @@ class StoredGzip:
 
     def add(self, data: bytes) -> bytes:
         """Take in some bytes and give what is ready."""
-        self._crc = zlib.crc32(data, self._crc)
+        # zlib's own takes half as long as sha256; this one's is the same sum in a twentieth of the time.
+        self._crc = isal_zlib.crc32(data, self._crc)
         self._length += len(data)
         if len(self._rest) + len(data) < _STORED:
             self._rest += data

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 from schemas.failures import Reason
@@ -101,15 +102,28 @@ class LayerSource:
                 yield fresh
 
     async def _packed(self) -> AsyncIterator[bytes]:
-        packing = _Packing(_framer(self._compression), hashing=self.record is None)
-        loop = asyncio.get_running_loop()
-        # A thread of the layer's own: in a pool's many, buffers pile up in as many heaps.
-        with ThreadPoolExecutor(1, "packing") as thread:
+        raw = hashlib.sha256() if self.record is None else None
+        layer = _Layer(_framer(self._compression), hashing=raw is not None)
+        # Two threads, for hashing is most of the work; the layer's own: in a pool's many, buffers fill as many heaps.
+        with ThreadPoolExecutor(1, "framing") as thread:
+            frame = partial(asyncio.get_running_loop().run_in_executor, thread)
+            async with Ahead(self._checked(raw)) as tar:
+                async for chunk in tar:
+                    yield await frame(layer.add, chunk)
+        yield layer.end()
+        if raw is not None:
+            self.record = layer.record(f"sha256:{raw.hexdigest()}", MEDIA_TYPES[self._compression])
+
+    async def _checked(self, raw: "hashlib._Hash | None") -> AsyncIterator[bytes]:
+        """The tar, its files being what the adapter's manifest says; `raw` takes in all of it."""
+        content = _Content(raw)
+        with ThreadPoolExecutor(1, "checking") as thread:
+            check = partial(asyncio.get_running_loop().run_in_executor, thread)
             async with Ahead(self._tar()) as tar:
                 async for chunk, file in tar:
-                    yield await loop.run_in_executor(thread, packing.add, chunk, file)
-        yield packing.end()
-        self.record = self.record or packing.record(MEDIA_TYPES[self._compression])
+                    await check(content.add, chunk, file)
+                    yield chunk
+        content.end()
 
     async def _tar(self) -> AsyncIterator[tuple[bytes, StoredFile | None]]:
         for piece in tar_plan(self._entries):
@@ -131,36 +145,50 @@ class LayerSource:
             raise _damaged(file, "is missing or has another length than the adapter's manifest says")
 
 
-class _Packing:
-    """One pass over the tar: what goes out, and the hashes of what went in."""
+class _Content:
+    """What goes into the layer: a file that has ended must be what the adapter's manifest says."""
 
-    def __init__(self, framer: Framer, *, hashing: bool) -> None:
-        """Without `hashing` only the files are checked: the layer's own digests are known."""
-        self._framer = framer
-        self._hashing = hashing
-        self._raw, self._packed, self._file_hash = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
+    def __init__(self, raw: "hashlib._Hash | None") -> None:
+        """`raw` takes in all of it; None where that is known."""
+        self._raw, self._file_hash = raw, hashlib.sha256()
         self._file: StoredFile | None = None
-        self._size = 0
 
-    def add(self, chunk: bytes, file: StoredFile | None) -> bytes:
-        """Hash what goes in, and frame it; a file that has ended must be what the adapter's manifest says."""
+    def add(self, chunk: bytes, file: StoredFile | None) -> None:
+        """Take in a piece, of a file or between files."""
         if file is not self._file:
-            self._check_file()
+            self.end()
             self._file, self._file_hash = file, hashlib.sha256()
         if file is not None:
             self._file_hash.update(chunk)
-        if self._hashing:
+        if self._raw is not None:
             self._raw.update(chunk)
+
+    def end(self) -> None:
+        """Check the file that has ended."""
+        if self._file is not None and f"sha256:{self._file_hash.hexdigest()}" != self._file.digest:
+            raise _damaged(self._file, "is not what the adapter's manifest says")
+
+
+class _Layer:
+    """What comes out: framed, hashed and counted."""
+
+    def __init__(self, framer: Framer, *, hashing: bool) -> None:
+        """Without `hashing` the layer's own digest is known."""
+        self._framer = framer
+        self._hashing = hashing
+        self._packed, self._size = hashlib.sha256(), 0
+
+    def add(self, chunk: bytes) -> bytes:
+        """Frame a piece."""
         return self._out(self._framer.add(chunk))
 
     def end(self) -> bytes:
         """The last bytes."""
-        self._check_file()
         return self._out(self._framer.end())
 
-    def record(self, media_type: str) -> LayerRecord:
+    def record(self, diff_id: str, media_type: str) -> LayerRecord:
         """What was found out, after the end."""
-        digest, diff_id = (f"sha256:{running.hexdigest()}" for running in (self._packed, self._raw))
+        digest = f"sha256:{self._packed.hexdigest()}"
         return LayerRecord(digest=digest, size=self._size, diff_id=diff_id, media_type=media_type)
 
     def _out(self, piece: bytes) -> bytes:
@@ -168,10 +196,6 @@ class _Packing:
         if self._hashing:
             self._packed.update(piece)
         return piece
-
-    def _check_file(self) -> None:
-        if self._file is not None and f"sha256:{self._file_hash.hexdigest()}" != self._file.digest:
-            raise _damaged(self._file, "is not what the adapter's manifest says")
 
 
 class _Plain:
