@@ -27,21 +27,24 @@ def base_model_of(adapter: Path, settings: Settings) -> Path:
 
 def base_model(repository: str, settings: Settings) -> Path:
     """The folder of a repository's weights: below `LORABUS_MODELS`, copied from the store, or fetched by a trainer."""
-    preset = _preset(repository)
-    try:
-        folder = asyncio.run(base_models.find(preset.name, preset.revision, settings, lambda: open_store(settings)))
-    except UserError as error:
-        raise BadInput(error.message) from error
-    if folder is None:
-        place = base_models.place(preset.name, settings)
-        raise BadInput(f"the base model {repository} is not on this machine: put its files into {place}")
-    return folder
+    known = _presets(repository)
+    for preset in known:
+        try:
+            folder = asyncio.run(base_models.find(preset.name, preset.revision, settings, lambda: open_store(settings)))
+        except UserError as error:
+            raise BadInput(error.message) from error
+        if folder is not None:
+            return folder
+    place = base_models.place(known[0].name, settings)
+    raise BadInput(f"the base model {repository} is not on this machine: put its files into {place}")
 
 
-def _preset(repository: str) -> Preset:
-    """The preset with this repository, by which its folder is called; any other model is called by itself."""
-    known = next((preset for preset in presets().values() if preset.repository == repository), None)
-    found = known or find_preset(repository)
-    if not isinstance(found, Preset):
+def _presets(repository: str) -> list[Preset]:
+    """The preset with this repository, by which its folder is called; any model may also be called by itself."""
+    known = [preset for preset in presets().values() if preset.repository == repository]
+    found = find_preset(repository)
+    if isinstance(found, Preset) and found not in known:
+        known.append(found)
+    if not known:
         raise BadInput(f"{repository!r} is no base model that lorabus could know")
-    return found
+    return known

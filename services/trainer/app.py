@@ -19,6 +19,7 @@ from services.common.kafka.dead_letters import DeadLetters
 from services.common.kafka.producer import open_producer
 from services.common.lifetime import Lifetime, background, run_service
 from services.common.object_store import ObjectStore, open_store, prove_create_if_absent
+from services.common.registry.transport import tls_context
 from services.common.settings import settings_of
 from services.trainer.ahead import Ahead
 from services.trainer.bad_rows import once
@@ -57,6 +58,7 @@ def main() -> int:
 @asynccontextmanager
 async def trainer(settings: TrainerSettings, pool: TrainerPool, lifetime: Lifetime) -> AsyncIterator[None]:
     """The running trainer."""
+    tls_context(settings.registry_ca_file)  # A file that cannot be used is told now, and not by a job's end.
     metrics = Metrics()
     store = open_store(settings, metrics.edges.store_request)
     await prove_create_if_absent(store)

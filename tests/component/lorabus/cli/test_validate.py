@@ -1,8 +1,6 @@
 """`lorabus validate` on files: the lines that it prints and its exit codes."""
 
 import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -12,44 +10,7 @@ from typing import Any
 import pytest
 
 from lorabus.cli.validate import INVALID, UNREADABLE, VALID, validate, validate_quickly
-
-WORKSPACE = """
-apiVersion: kaito.sh/v1beta1
-kind: Workspace
-metadata: {name: NAME}
-resource: {instanceType: x, labelSelector: {}}
-tuning:
-  preset: {name: tiny}
-  method: lora
-  config: CONFIG
-  input: {urls: ["https://data.example.com/rows.jsonl"]}
-  output: {image: registry.example.com/adapter, imagePushSecret: push}
-"""
-CONFIG_MAP = """
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: mine}
-data: {training_config.yaml: "training_config: {LoraConfig: {r: R}}"}
-"""
-
-
-def workspace(name: str = "w", config: str = "lora-params-template") -> str:
-    return WORKSPACE.replace("NAME", name).replace("CONFIG", config)
-
-
-@pytest.fixture
-def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    monkeypatch.setenv("LORABUS_HOME", str(tmp_path / "home"))
-    for name in ("LORABUS_CONFIGMAPS_DIR", "LORABUS_SOURCE_ALLOW", "LORABUS_NODE_AUTO_PROVISIONING"):
-        monkeypatch.delenv(name, raising=False)
-
-    def write_file(content: str | bytes, name: str = "file.yaml") -> Path:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write_file
+from tests.component.lorabus.cli.documents import CONFIG_MAP, workspace
 
 
 @pytest.fixture
@@ -247,49 +208,11 @@ def test_a_thousand_workspaces_in_one_call(write: Write, run: Run) -> None:
     assert (code, len(lines)) == (VALID, 1000)
 
 
-def test_no_heavy_library_is_imported(write: Write) -> None:
-    """Time is what users see; what costs it is imports, and those can be counted."""
-    check = (
-        "import sys\n"
-        "from pathlib import Path\n"
-        "from lorabus.cli.validate import validate\n"
-        "code = validate([Path(sys.argv[1])], True, None)\n"
-        "heavy = {'torch', 'faststream', 'aiokafka', 'pydantic', 'httpx', 'aiohttp', 'obstore', 'rich', 'typer'}\n"
-        "print(code, sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", check, str(write(workspace()))], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (ran.returncode, ran.stderr) == (0, "0 []\n")
-
-
 def test_a_file_s_own_config_map_comes_before_another_file_s(write: Write, run: Run) -> None:
     good = write(f"{workspace(config='mine')}---\n{CONFIG_MAP.replace('R', '8', 1)}", "good.yaml")
     bad = write(f"{workspace(config='mine')}---\n{CONFIG_MAP.replace('R', '0', 1)}", "bad.yaml")
     code, lines, _ = run(good, bad)
     assert (code, [line["valid"] for line in lines]) == (INVALID, [True, False])
-
-
-@pytest.mark.parametrize(("target", "said"), [("/dev/full", "lorabus: No space left on device\n"), ("pipe", "")])
-def test_output_that_nobody_takes_is_no_traceback(write: Write, target: str, said: str) -> None:
-    file = str(write(workspace()))
-    if target == "pipe":
-        reader, output = os.pipe()
-        os.close(reader)
-    else:
-        output = os.open(target, os.O_WRONLY)
-    command = [sys.executable, "-m", "lorabus", "validate", file]
-    with os.fdopen(output, "wb") as stdout:
-        ran = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
-    assert (ran.returncode, ran.stderr) == (1, said)
-
-
-def test_letters_that_the_terminal_does_not_have_are_no_traceback(write: Write) -> None:
-    command = [sys.executable, "-m", "lorabus", "validate", str(write(workspace('"münchen"')))]
-    environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environ)
-    assert (ran.returncode, ran.stderr) == (INVALID, "")
-    assert "m\\xfcnchen" in ran.stdout
 
 
 @pytest.mark.parametrize(
