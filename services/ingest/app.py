@@ -46,7 +46,7 @@ from services.ingest.webhooks.running import delivering
 
 log = structlog.get_logger()
 GROUP = "lorabus.ingest"
-AT_ONCE = 64
+AT_ONCE = 256
 DRAIN_SECONDS = 5.0
 SWITCH_SECONDS = 0.0005
 LINGER_SECONDS = 0.025

@@ -8,6 +8,7 @@ work again.
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 from weakref import WeakValueDictionary
 
@@ -18,6 +19,8 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from services.common.kafka.offsets import OffsetTracker
 
 log = structlog.get_logger()
+PLACE_BYTES = 64 * 1024
+"""A record takes one place of those at once, and one more for each of these: what is in work is held in memory."""
 
 
 class Commits(Protocol):
@@ -56,13 +59,13 @@ class Work(ConsumerRebalanceListener):  # type: ignore[misc]
         """Prepare; nothing runs yet.
 
         `fail` is told the fault of work that should have none; `on_count` how many records are in work. With
-        `at_once` of them the consumer waits. `stop` gives them `drain_seconds` to come to their end. What is done is
-        committed within `commit_seconds`, together with what else is done by then.
+        `at_once` of them, or fewer large ones, the consumer waits. `stop` gives them `drain_seconds` to come to their
+        end. What is done is committed within `commit_seconds`, together with what else is done by then.
         """
         self._fail = fail
         self._on_count = on_count
         self._drain_seconds, self._commit_seconds = drain_seconds, commit_seconds
-        self._room = asyncio.Semaphore(at_once)
+        self._at_once, self._room = at_once, asyncio.Semaphore(at_once)
         self._partitions: dict[TopicPartition, _Partition] = {}
         self._locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
         self._committing: asyncio.Task[None] | None = None
@@ -75,14 +78,20 @@ class Work(ConsumerRebalanceListener):  # type: ignore[misc]
         for record in records:
             if self._stopping or record.offset in self._partition(record, consumer).tasks:
                 continue
-            await self._room.acquire()
+            places = min(1 + len(record.value or b"") // PLACE_BYTES, self._at_once)
+            for _ in range(places):
+                await self._room.acquire()
             partition = self._partition(record, consumer)
             partition.tracker.start(record.offset)
             lock = self._locks.setdefault(_by_key(record), asyncio.Lock())
             task = asyncio.create_task(self._run(record, partition, lock, job))
             partition.tasks[record.offset] = task
-            task.add_done_callback(lambda _: self._room.release())
+            task.add_done_callback(partial(self._make_room, places))
             self._count()
+
+    def _make_room(self, places: int, _ended: asyncio.Task[None]) -> None:
+        for _ in range(places):
+            self._room.release()
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """A rebalance begins; which partitions are lost is known when it ends."""

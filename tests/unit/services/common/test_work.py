@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
@@ -9,7 +10,7 @@ from aiokafka.errors import CommitFailedError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.kafka.work import Work
+from services.common.kafka.work import PLACE_BYTES, Work
 
 PLACE = TopicPartition("t", 0)
 
@@ -83,6 +84,28 @@ async def test_what_is_done_within_the_time_for_it_is_committed_together() -> No
     assert consumer.committed == []
     await work.stop()
     assert consumer.committed == [{PLACE: 8}]
+
+
+async def test_a_large_record_takes_the_places_of_several() -> None:
+    work, consumer, gates = Work(never, at_once=4), Consumer(), Gates()
+    large = replace(record(0), value=bytes(2 * PLACE_BYTES))
+    taking = asyncio.create_task(work.take([large, record(1), record(2), record(3)], consumer, gates.job))
+    await settle()
+    assert gates.begun == [0, 1]
+    gates.open(0)
+    await taking
+    await settle()
+    assert gates.begun == [0, 1, 2, 3]
+    gates.open(1, 2, 3)
+    await settle()
+
+
+async def test_a_record_larger_than_all_places_is_worked_on_alone() -> None:
+    work, consumer, gates = Work(never, at_once=2), Consumer(), Gates()
+    gates.open(0, 1)
+    await work.take([replace(record(0), value=bytes(9 * PLACE_BYTES)), record(1)], consumer, gates.job)
+    await settle()
+    assert gates.begun == [0, 1]
 
 
 async def test_records_of_one_key_wait_for_each_other() -> None:
