@@ -112,7 +112,7 @@ class LayerSource:
                     yield await frame(layer.add, chunk)
         yield layer.end()
         if raw is not None:
-            self.record = layer.record(f"sha256:{raw.hexdigest()}", MEDIA_TYPES[self._compression])
+            self.record = layer.record(raw, MEDIA_TYPES[self._compression])
 
     async def _checked(self, raw: "hashlib._Hash | None") -> AsyncIterator[bytes]:
         """The tar, its files being what the adapter's manifest says; `raw` takes in all of it."""
@@ -186,9 +186,9 @@ class _Layer:
         """The last bytes."""
         return self._out(self._framer.end())
 
-    def record(self, diff_id: str, media_type: str) -> LayerRecord:
+    def record(self, raw: "hashlib._Hash", media_type: str) -> LayerRecord:
         """What was found out, after the end."""
-        digest = f"sha256:{self._packed.hexdigest()}"
+        digest, diff_id = (f"sha256:{running.hexdigest()}" for running in (self._packed, raw))
         return LayerRecord(digest=digest, size=self._size, diff_id=diff_id, media_type=media_type)
 
     def _out(self, piece: bytes) -> bytes:
