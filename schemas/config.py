@@ -5,11 +5,16 @@ a list of one. A field's description says where lorabus reads it differently fro
 """
 
 from collections.abc import Mapping
+from functools import cache, cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_serializer, model_validator
 
+from schemas.field_tables import config_fields
+from schemas.plain import Plain
+
 DEFAULT_OUTPUT_DIR = "/mnt/output"
+_NO_DEFAULT = object()
 
 
 def _number(value: object) -> object:
@@ -200,7 +205,7 @@ SECTION_MODELS: Mapping[str, type[Section]] = {
 }
 
 
-class TrainingConfig(BaseModel):
+class TrainingConfig(Plain):
     """All six sections. `given` names what the request set, so that this survives JSON; it is no part of a job's id."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
@@ -226,3 +231,22 @@ class TrainingConfig(BaseModel):
             object.__setattr__(self, "given", {name: names for name, names in given.items() if names})
             self.__pydantic_fields_set__.add("given")
         return self
+
+    @cached_property
+    def changed(self) -> dict[str, dict[str, object]]:
+        """By section the values that are not their field's default; not to be changed."""
+        sections = ((name, values) for name, values in self.plain.items() if name != "given")
+        return {name: _without_defaults(name, values) for name, values in sections}
+
+
+def _without_defaults(section: str, values: Mapping[str, object]) -> dict[str, object]:
+    defaults = _defaults()[section]
+    return {field: value for field, value in values.items() if value != defaults.get(field, _NO_DEFAULT)}
+
+
+@cache
+def _defaults() -> dict[str, dict[str, object]]:
+    return {
+        section: {field: declared["default"] for field, declared in fields.items()}
+        for section, fields in config_fields().items()
+    }

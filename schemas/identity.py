@@ -4,10 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from functools import cache
-from typing import TYPE_CHECKING, Any
-
-from schemas.field_tables import config_fields
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from schemas.workspace import ResolvedSpec
@@ -17,7 +14,6 @@ _MAX_LABEL = 63
 _LABEL = rf"[a-z0-9](?:[a-z0-9-]{{0,{_MAX_LABEL - 2}}}[a-z0-9])?"
 _DEFAULT_NAMESPACE = "default"
 _EXACT_FLOATS = 2.0**53
-_NO_DEFAULT = object()
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -27,21 +23,8 @@ def canonical(spec: "ResolvedSpec") -> bytes:
     Left out is what cannot change the result: who set a value, the resources asked for, and values of the
     configuration that are its defaults, so that a release with one more field gives the same ids.
     """
-    sections = {name: _set(name, section) for name, section in spec.plain["config"].items() if name != "given"}
-    return canonical_json({name: part for name, part in spec.plain.items() if name != "fixed"} | {"config": sections})
-
-
-def _set(section: str, values: Any) -> dict[str, object]:
-    defaults = _defaults()[section]
-    return {field: value for field, value in values.items() if value != defaults.get(field, _NO_DEFAULT)}
-
-
-@cache
-def _defaults() -> dict[str, dict[str, object]]:
-    return {
-        section: {field: declared["default"] for field, declared in fields.items()}
-        for section, fields in config_fields().items()
-    }
+    parts = {name: part for name, part in spec.plain.items() if name != "fixed"}
+    return canonical_json(parts | {"config": spec.config.changed})
 
 
 def canonical_json(value: object) -> bytes:

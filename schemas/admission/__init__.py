@@ -43,7 +43,7 @@ class Verdict:
             return None
         from schemas.workspace import ResolvedSpec  # noqa: PLC0415  # Importing pydantic costs 0.2 s.
 
-        return ResolvedSpec.model_validate(self.resolved)
+        return ResolvedSpec.model_validate({**self.resolved, "config": self.resolved["config"].config})
 
 
 def admit(

@@ -1,6 +1,6 @@
 """`tuning.preset` and ModelConfig: which base model, at which revision, and how it is asked to load."""
 
-from schemas.admission.reading import Part, Reader
+from schemas.admission.reading import Reader
 from schemas.admission.sections import Values
 from schemas.presets import Preset, UnknownPreset, find_preset, tunable_presets
 from schemas.problems import Findings, shown
@@ -40,7 +40,7 @@ def _check_options(preset: Reader) -> None:
             preset.findings.warn(f"{options.at(field)}: {text}")
 
 
-def resolve_model(preset: Preset, config: Values, findings: Findings) -> Part:
+def pin_revision(preset: Preset, config: Values, findings: Findings) -> None:
     """A pinned revision stays; only a model that nobody pinned takes the one that ModelConfig names.
 
     `config` is ModelConfig with what the request set, and is brought in line.
@@ -54,4 +54,3 @@ def resolve_model(preset: Preset, config: Values, findings: Findings) -> Part:
     if config.get("device_map", "auto") != "auto":
         findings.warn("ModelConfig.device_map: has no effect: lorabus places the model itself")
     config |= {"revision": revision, "device_map": "auto"}
-    return {"repository": preset.repository, "revision": revision}

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from posixpath import normpath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from schemas.admission.config_map import PATH, ConfigFindings, Sections, find_config_map, read_sections
 from schemas.admission.fields_together import check_lora, check_together
 from schemas.admission.meanings import read_chat_template, read_dataset_extension, read_dataset_path
+from schemas.admission.model import pin_revision
 from schemas.admission.modules import resolve_modules, warn_of_modules
 from schemas.admission.sections import Place, Values, read_section, with_defaults
 from schemas.admission.surroundings import Surroundings
@@ -16,6 +17,9 @@ from schemas.admission.templates import TEMPLATES, template_name
 from schemas.field_tables import SECTIONS
 from schemas.presets import Preset
 from schemas.problems import Findings, shown
+
+if TYPE_CHECKING:
+    from schemas.config import TrainingConfig
 
 _ROOT = "/mnt"
 _LOCATION = "training_config"
@@ -33,15 +37,19 @@ class Asked:
     preset: Preset | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Training:
-    """By section: what is set, and which of it the request itself set rather than a template."""
+    """By section: what is set, and which of it the request itself set rather than a template; not to be changed."""
 
     sections: dict[str, Values]
     given: dict[str, tuple[str, ...]]
 
-    def copy(self) -> "Training":
-        return Training({name: dict(values) for name, values in self.sections.items()}, self.given)
+    @cached_property
+    def config(self) -> "TrainingConfig":
+        """Made when first asked for: the offline check only wants to know."""
+        from schemas.config import TrainingConfig  # noqa: PLC0415  # Importing pydantic costs 0.2 s.
+
+        return TrainingConfig.model_validate(self.sections | {"given": self.given})
 
 
 def read_training(asked: Asked, namespace: str, around: Surroundings, findings: Findings) -> Training | None:
@@ -55,7 +63,7 @@ def read_training(asked: Asked, namespace: str, around: Surroundings, findings: 
         findings.refuse(problem.path, problem.message)
     for warning in found.warnings:
         findings.warn(warning)
-    return training and training.copy()
+    return training
 
 
 @lru_cache(maxsize=64)
@@ -83,7 +91,9 @@ def _read(asked: Asked, text: str | bytes | None, findings: Findings) -> Trainin
 
 
 def _check_sections(made: dict[str, Values], preset: Preset | None, findings: Findings) -> None:
-    """What can be said of the sections that are right in themselves. Puts the model's modules into LoraConfig."""
+    """What can be said of the sections that are right in themselves. Puts the model's revision and modules in."""
+    if preset and "ModelConfig" in made:
+        pin_revision(preset, made["ModelConfig"], findings)
     if "ModelConfig" in made:
         read_chat_template(made["ModelConfig"], preset, _place("ModelConfig", findings))
     if "DatasetConfig" in made:

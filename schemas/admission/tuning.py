@@ -1,7 +1,7 @@
 """`tuning`: every rule of it, and the resolved spec when none is broken."""
 
 from schemas.admission.destination import read_output
-from schemas.admission.model import read_preset, resolve_model
+from schemas.admission.model import read_preset
 from schemas.admission.reading import Part, Reader
 from schemas.admission.source import read_input
 from schemas.admission.surroundings import Surroundings
@@ -16,7 +16,7 @@ _METHODS = ("lora", "qlora")
 
 
 def read_tuning(head: Head, around: Surroundings) -> Part | None:
-    """The fields of a ResolvedSpec; None when there is a problem, here or in what was read before."""
+    """The fields of a ResolvedSpec, its `config` as a `Training`; None when there is a problem, here or before."""
     tuning = head.root.child("tuning", _FIELDS)
     if tuning is None:
         return None
@@ -33,11 +33,11 @@ def read_tuning(head: Head, around: Surroundings) -> Part | None:
         "namespace": head.namespace,
         "name": head.name,
         "preset": preset.name,
-        "model": resolve_model(preset, training.sections["ModelConfig"], tuning.findings),
+        "model": {"repository": preset.repository, "revision": training.sections["ModelConfig"]["revision"]},
         "method": method,
         "input": source,
         "output": output,
-        "config": training.sections | {"given": training.given},
+        "config": training,
         "output_dir": training.sections["TrainingArguments"].get("output_dir", default_output_dir),
         "fixed": fixed_of(head.root.value),
     }

@@ -126,13 +126,9 @@ async def consuming(
     """Every subscription of ingest, running."""
     broker = build_broker(settings, f"lorabus-ingest-{settings.worker}")
     into_model = handlers.into_read_model(jobs.model, lifetime.fail)
-    read = partial(subscribe, broker, handler=into_model, group=None, linger_seconds=LINGER_SECONDS)
-    following = Following(
-        jobs.model,
-        log_reader,
-        read(topic=JOBS, title="jobs: read model"),
-        read(topic=EVENTS, title="events: read model"),
-    )
+    title = "read model: ingest"
+    reader = subscribe(broker, [JOBS, EVENTS], into_model, group=None, title=title, linger_seconds=LINGER_SECONDS)
+    following = Following(jobs.model, log_reader, reader)
     projector = Projector(producer, jobs.model.rows, following.catch_up_rows, metrics.ended)
     work = partial(Work, lifetime.fail, at_once=AT_ONCE, drain_seconds=DRAIN_SECONDS, commit_seconds=COMMIT_SECONDS)
     asked, commanded = work(), work()
@@ -156,7 +152,7 @@ async def consuming(
     ):
         subscribers[topic.name] = subscribe(
             broker,
-            topic,
+            [topic],
             handler,
             group=f"{GROUP}.{role}",
             title=f"{role}: ingest",

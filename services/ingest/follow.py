@@ -1,7 +1,7 @@
 """The read model's consumers: where they start, and when they have read what there was."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -14,18 +14,17 @@ PATIENCE_SECONDS = 2.0
 
 
 class Following:
-    """Two subscribers without a group that read the jobs and the events topic whole."""
+    """A subscriber without a group that reads the jobs and the events topic whole."""
 
-    def __init__(self, model: ReadModel, log: LogReader, jobs: Any, events: Any) -> None:
-        """Take FastStream's subscribers."""
-        self._model, self._log = model, log
-        self._subscribers: Mapping[str, Any] = {JOBS.name: jobs, EVENTS.name: events}
+    def __init__(self, model: ReadModel, log: LogReader, subscriber: Any) -> None:
+        """Take FastStream's subscriber."""
+        self._model, self._log, self._subscriber = model, log, subscriber
         self.caught_up = False
 
     def resume(self) -> None:
         """Go on where the read model's file was left; called once the subscribers run."""
         for (topic, partition), offset in self._model.positions.items():
-            self._consumer(topic).seek(TopicPartition(topic, partition), offset)
+            self._consumer.seek(TopicPartition(topic, partition), offset)
 
     async def catch_up_with(self, log: KafkaLog) -> None:
         """Return once everything that Kafka held when we started is in the read model; forget what it no longer has."""
@@ -51,7 +50,8 @@ class Following:
                 stands_at = end
             except TimeoutError:
                 # Compaction may leave no record right before the end: then the consumer stands there, having read none.
-                stands_at = await self._consumer(topic).position(place)
+                stands_at = await self._consumer.position(place)
 
-    def _consumer(self, topic: str) -> AIOKafkaConsumer:
-        return self._subscribers[topic].consumer
+    @property
+    def _consumer(self) -> AIOKafkaConsumer:
+        return self._subscriber.consumer

@@ -76,7 +76,7 @@ async def publisher(settings: PublisherSettings, lifetime: Lifetime) -> AsyncIte
         consumption = Consumption(dead_letters, lifetime.fail)
         subscriber = subscribe(
             broker,
-            ADAPTERS,
+            [ADAPTERS],
             adapters_handler(consumption, use_case, work),
             group=GROUP,
             title="adapters: what is to be published",

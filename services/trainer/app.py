@@ -73,7 +73,7 @@ async def trainer(settings: TrainerSettings, pool: TrainerPool, lifetime: Lifeti
         dead_letters = DeadLetters(once(store, producer.publish), "trainer")
         consumption = Consumption(dead_letters, lifetime.fail)
         subscriber = subscribe(
-            broker, JOBS, jobs_handler(consumption, worker.on_row), group=None, title="jobs: the trainers' queue"
+            broker, [JOBS], jobs_handler(consumption, worker.on_row), group=None, title="jobs: the trainers' queue"
         )
 
         async def readiness() -> dict[str, str]:

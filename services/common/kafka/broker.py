@@ -6,7 +6,7 @@ what cannot be decoded reaches us raw, because it must be dead-lettered before i
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
@@ -48,7 +48,7 @@ def build_broker(settings: Settings, client_id: str) -> KafkaBroker:
 
 def subscribe(
     broker: KafkaBroker,
-    topic: Topic,
+    topics: Sequence[Topic],
     handler: Callable[[KafkaMessage], Awaitable[None]],
     *,
     group: str | None,
@@ -56,14 +56,14 @@ def subscribe(
     listener: ConsumerRebalanceListener | None = None,
     linger_seconds: float = 0.0,
 ) -> Any:
-    """Hand batches of raw records of `topic` to `handler`; without a `group` the topic is read whole, every time.
+    """Hand batches of raw records of `topics` to `handler`; without a `group` they are read whole, every time.
 
     FastStream waits for one record, which costs nothing while there is none; what else has arrived by then is taken
     along. Its own batches sleep after each empty poll: an idle pipeline would lag, or burn processor time. Who can
     wait says for how long as `linger_seconds`: a batch of ten costs little more than one record.
     """
     subscriber = broker.subscriber(
-        StreamTopic(topic.name, declare=False),
+        *(StreamTopic(topic.name, declare=False) for topic in topics),
         group_id=group,
         auto_offset_reset="earliest",
         ack_policy=AckPolicy.MANUAL,
@@ -76,7 +76,7 @@ def subscribe(
         fetch_max_wait_ms=500,
         max_partition_fetch_bytes=4 * 1024 * 1024,
         title=title,
-        description=topic.purpose,
+        description=" ".join(topic.purpose for topic in topics),
     )
 
     @subscriber

@@ -69,7 +69,7 @@ async def consuming(
     work = Work(failures.append, drain_seconds=5)
     on_batch = Consumption(letters, failures.append).beside(work, handle)
     broker = build_broker(settings, "test")
-    subscribe(broker, topic, on_batch, group=f"group-{topic.name}", title="test", listener=work)
+    subscribe(broker, [topic], on_batch, group=f"group-{topic.name}", title="test", listener=work)
     await broker.start()
     try:
         yield failures
