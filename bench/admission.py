@@ -4,8 +4,9 @@ python bench/admission.py [--requests 5000] [--seconds 20]
 
 Both services run as processes of their own, one of each, on a real broker and a file store. Throughput: all requests
 are handed over as fast as the producer takes them; the clock stops with the last answer. Latency: 100 requests a
-second; from the call of `send` to the answer in this process's hands. Every request is a Workspace of another name;
-all bring the same ConfigMap, which ingest reads once.
+second; from the call of `send` to the answer in this process's hands. Before that each service and the broker run at
+that rate for as long, unmeasured: a JVM that has just started compiles for its first half minute. Every request is a
+Workspace of another name; all bring the same ConfigMap, which ingest reads once.
 """
 
 import argparse
@@ -37,6 +38,7 @@ from services.common.settings import Settings
 RATE = 100
 PATIENCE = 120
 LINGER_MS = 1
+"""How long the producer gathers records of a burst; a paced request leaves at once."""
 ECHO_IN, ECHO_OUT = "bench.in", "bench.out"
 WORKSPACE: dict[str, Any] = {
     "apiVersion": "kaito.sh/v1beta1",
@@ -79,9 +81,9 @@ class Driver:
     """Sends requests and notes when each was answered first. librdkafka's threads do most of it, so that the two cores
     are left to those who are measured."""
 
-    def __init__(self, kafka: str, peer: Peer) -> None:
+    def __init__(self, kafka: str, peer: Peer, linger_ms: int) -> None:
         self._peer = peer
-        self._producer = Producer({"bootstrap.servers": kafka, "acks": "all", "linger.ms": LINGER_MS})
+        self._producer = Producer({"bootstrap.servers": kafka, "acks": "all", "linger.ms": linger_ms})
         self._consumer = Consumer({"bootstrap.servers": kafka, "group.id": "bench", "enable.auto.commit": False})
         self.sent: dict[str, float] = {}
         self.answered: dict[str, float] = {}
@@ -119,7 +121,7 @@ class Driver:
 def drive(kafka: str, peer: Peer, requests: int, tag: str, rate: float = math.inf) -> Driver:
     """All at once, or so many a second; ends with the last answer."""
     records = {name: peer.make(name) for name in (f"{tag}{number}" for number in range(requests))}
-    with Driver(kafka, peer) as run:
+    with Driver(kafka, peer, LINGER_MS if math.isinf(rate) else 0) as run:
         started = time.perf_counter()
         for number, (name, record) in enumerate(records.items()):
             run.listen(started + number / rate, requests)
@@ -163,6 +165,7 @@ async def make_topics(kafka: str) -> None:
 
 def measure(kafka: str, peer: Peer, requests: int, seconds: float, running: psutil.Process) -> dict[str, float]:
     throughput(kafka, peer, 200, f"warm-{peer.name}-")
+    latency(kafka, peer, seconds, f"settling-{peer.name}-")
     # First, because much of what 5,000 requests leave to do is done after the last answer.
     times = latency(kafka, peer, seconds, f"slow-{peer.name}-")
     before = sum(running.cpu_times()[:2])

@@ -49,7 +49,7 @@ GROUP = "lorabus.ingest"
 AT_ONCE = 256
 DRAIN_SECONDS = 5.0
 SWITCH_SECONDS = 0.0005
-LINGER_SECONDS = 0.025
+SECONDS_BETWEEN = 0.1
 COMMIT_SECONDS = 0.1
 
 
@@ -127,7 +127,7 @@ async def consuming(
     broker = build_broker(settings, f"lorabus-ingest-{settings.worker}")
     into_model = handlers.into_read_model(jobs.model, lifetime.fail)
     title = "read model: ingest"
-    reader = subscribe(broker, [JOBS, EVENTS], into_model, group=None, title=title, linger_seconds=LINGER_SECONDS)
+    reader = subscribe(broker, [JOBS, EVENTS], into_model, group=None, title=title, seconds_between=SECONDS_BETWEEN)
     following = Following(jobs.model, log_reader, reader)
     projector = Projector(producer, jobs.model.rows, following.catch_up_rows, metrics.ended)
     work = partial(Work, lifetime.fail, at_once=AT_ONCE, drain_seconds=DRAIN_SECONDS, commit_seconds=COMMIT_SECONDS)
@@ -145,10 +145,10 @@ async def consuming(
     )
     consumption = Consumption(dead_letters, lifetime.fail)
     subscribers = {}
-    for topic, handler, role, linger in (
+    for topic, handler, role, seconds in (
         (REQUESTS, handlers.on_requests(consumption, asked, jobs.acceptance), "requests", 0.0),
         (COMMANDS, handlers.on_commands(consumption, commanded, jobs.cancellation), "commands", 0.0),
-        (EVENTS, handlers.on_events(consumption, projector), "projector", LINGER_SECONDS),
+        (EVENTS, handlers.on_events(consumption, projector), "projector", SECONDS_BETWEEN),
     ):
         subscribers[topic.name] = subscribe(
             broker,
@@ -157,7 +157,7 @@ async def consuming(
             group=f"{GROUP}.{role}",
             title=f"{role}: ingest",
             listener=memberships[topic.name],
-            linger_seconds=linger,
+            seconds_between=seconds,
         )
     try:
         await broker.start()

@@ -6,7 +6,9 @@ what cannot be decoded reaches us raw, because it must be dead-lettered before i
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
@@ -54,13 +56,14 @@ def subscribe(
     group: str | None,
     title: str,
     listener: ConsumerRebalanceListener | None = None,
-    linger_seconds: float = 0.0,
+    seconds_between: float = 0.0,
 ) -> Any:
     """Hand batches of raw records of `topics` to `handler`; without a `group` they are read whole, every time.
 
     FastStream waits for one record, which costs nothing while there is none; what else has arrived by then is taken
     along. Its own batches sleep after each empty poll: an idle pipeline would lag, or burn processor time. Who can
-    wait says for how long as `linger_seconds`: a batch of ten costs little more than one record.
+    wait says as `seconds_between` how soon one batch may follow another: ten records at once cost little more than
+    one, and a record that comes after a pause waits for nothing.
     """
     subscriber = broker.subscriber(
         *(StreamTopic(topic.name, declare=False) for topic in topics),
@@ -79,10 +82,15 @@ def subscribe(
         description=" ".join(topic.purpose for topic in topics),
     )
 
+    last = -math.inf
+
     @subscriber
     async def on_record(message: KafkaMessage) -> None:
-        if linger_seconds:
-            await _linger(message.consumer, linger_seconds)
+        nonlocal last
+        early = last + seconds_between - monotonic()
+        if early > 0:
+            await _linger(message.consumer, early)
+        last = monotonic()
         message.raw_message = (message.raw_message, *await _arrived(message.consumer))
         await handler(message)
 
