@@ -25,6 +25,8 @@ from services.common.kafka.connection import REQUEST_TIMEOUT_MS, password, tls_c
 from services.common.settings import Settings
 
 MAX_POLL_RECORDS = 500
+FETCH_SECONDS = 0.005
+"""What waits at the broker is here by then."""
 _SASL = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
 
 
@@ -106,6 +108,7 @@ async def _linger(consumer: AIOKafkaConsumer, seconds: float) -> None:
     finally:
         # What a rebalance has taken away meanwhile is no longer held, and what it brought is not paused.
         consumer.resume(*held & consumer.assignment())
+    await asyncio.sleep(FETCH_SECONDS)
 
 
 async def _arrived(consumer: AIOKafkaConsumer) -> list[ConsumerRecord]:

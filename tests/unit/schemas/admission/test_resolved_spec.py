@@ -147,3 +147,10 @@ def test_a_configuration_seen_before_is_judged_as_the_first_time(
 def test_a_copy_with_other_values_is_another_spec(rich: ResolvedSpec) -> None:
     assert rich.plain["name"] == "tune-phi"
     assert canonical(rich.model_copy(update={"name": "other"})) != canonical(rich)
+
+
+def test_a_copied_configuration_with_other_values_says_so(rich: ResolvedSpec) -> None:
+    assert "training" not in rich.config.changed
+    other = rich.config.model_copy(update={"training": TrainingArguments(learning_rate=0.5)})
+    assert other.changed["TrainingArguments"] == {"learning_rate": 0.5}
+    assert other.plain["TrainingArguments"]["learning_rate"] == 0.5
