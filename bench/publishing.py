@@ -5,7 +5,9 @@
 
 Each way starts with the same two files (lorabus: in its store, which is a folder) and ends with a tag that can be
 pulled from the same registry (distribution, started here). Every round has weights of its own, so that no blob is there
-already; "again" publishes the round's adapter once more. Weights are normal noise in float32, as PEFT saves them.
+already; "again" publishes the round's adapter once more. The trainer puts files into the store by the code that it
+always runs, which describes the image's layer meanwhile; "undescribed" is without that description. Weights are normal
+noise in float32, as PEFT saves them.
 """
 
 import argparse
@@ -29,14 +31,16 @@ from deploy.native.go_tools import tool
 from deploy.native.stack import REGISTRY, Supervisor
 from schemas import store_keys
 from schemas.records import SpecRecord
+from services.common.layers.plan import Compression, Entry, StoredFile
 from services.common.registry.descriptors import CONFIG, LAYER_GZIP
-from services.publisher.layers import Compression, Entry, StoredFile
 from services.publisher.sources import LayerSource
+from services.trainer.hand_over import store_adapter
 from tests.component.services.publisher.harness import Bench, make_bench
-from tests.component.services.publisher.jobs import to_image, trained_job, write_secret
+from tests.component.services.publisher.jobs import forget_the_end, to_image, trained_job, write_secret
 
 Way = Callable[[], Awaitable[None]]
-OURS, AGAIN, KAITO = "lorabus publishes", "lorabus, again", "KAITO's way: tar, gzip -9, oras push"
+OURS, UNDESCRIBED, AGAIN = "lorabus publishes", "lorabus, undescribed", "lorabus, again"
+HAND_OVER, KAITO = "(the trainer stores and describes)", "KAITO's way: tar, gzip -9, oras push"
 ORAS, CRANE = "oras push of packed bytes", "crane append of a packed tar"
 
 
@@ -73,9 +77,11 @@ class Round:
 
     folder: Path
     bench: Bench
-    record: SpecRecord
+    described: SpecRecord
+    undescribed: SpecRecord
     address: str
     name: str
+    stored_in: float
 
     def reference(self, tool_name: str) -> str:
         """A repository of the way's own."""
@@ -87,34 +93,55 @@ async def make_round(folder: Path, address: str, megabytes: int, seed: int) -> R
     bench = make_bench(folder / "home", insecure_registries=address)
     write_secret(bench.settings.secrets_dir, address)
     files = {"adapter_config.json": b'{"peft_type": "LORA"}', "adapter_model.safetensors": weights(megabytes, seed)}
-    record = await trained_job(bench.store, to_image(f"{address}/lorabus/round-{seed}:v1"), files=files)
+    undescribed = await trained_job(bench.store, to_image(f"{address}/undescribed/round-{seed}:v1"), files=files)
+    described = await trained_job(bench.store, to_image(f"{address}/lorabus/round-{seed}:v1"), files={})
     (folder / "data").mkdir()
     for name, data in files.items():
         (folder / "data" / name).write_bytes(data)
+    stored_in = await timed(lambda: hand_over(bench, described, folder / "data"))
     command(folder, "tar", "--sort=name", "--mtime=@0", "-cf", "packed.tar", "data")
     diff_id = sha256(folder / "packed.tar")
     (folder / "config.json").write_text(json.dumps({"rootfs": {"diff_ids": [diff_id]}}))
     with (folder / "stored.tar.gz").open("wb") as packed:
-        async for chunk in layer_of(bench, record, files, "gzip").read(0):
+        async for chunk in layer_of(bench, undescribed, files, "gzip").read(0):
             packed.write(chunk)
-    return Round(folder, bench, record, address, f"round-{seed}")
+    return Round(folder, bench, described, undescribed, address, f"round-{seed}", stored_in)
+
+
+async def hand_over(bench: Bench, record: SpecRecord, folder: Path) -> None:
+    """What the trainer does with a trained adapter."""
+    digest, at = f"sha256:{'d' * 64}", record.accepted_at
+    await store_adapter(
+        bench.store, record, folder, attempt=1, metrics={}, trained_tokens=1, dataset_digest=digest, at=at
+    )
 
 
 async def run_round(round_: Round, times: dict[str, list[float]], number: int) -> None:
     """Time every way once; the order turns, so that no way is always first."""
-    ways: dict[str, Way] = {OURS: lambda: publish(round_)}
+    ways: dict[str, Way] = {OURS: lambda: publish(round_, round_.described)}
+    ways |= {UNDESCRIBED: lambda: publish(round_, round_.undescribed)}
     ways |= {name: way(round_) for name, way in ((KAITO, kaito), (ORAS, oras), (CRANE, crane))}
     order = [*ways][number % len(ways) :] + [*ways][: number % len(ways)]
+    store, job_id = round_.bench.store, round_.described.job_id
+    [description] = await store.list("images/layers/")
+    as_handed_over = await store.get(description) or b""
     for name in order:
+        # What an earlier way has pushed is not known to the next one.
+        for known in await store.list("images/layers/"):
+            await store.delete(known)
+        if name == OURS:
+            await store.put(description, as_handed_over)
         times.setdefault(name, []).append(await timed(ways[name]))
-    await round_.bench.store.delete(store_keys.result(round_.record.job_id))
-    await round_.bench.store.delete(store_keys.outbox(round_.record.job_id, 1, "publisher"))
+    times.setdefault(HAND_OVER, []).append(round_.stored_in)
+    await forget_the_end(store, job_id)
+    await publish(round_, round_.described)
+    await forget_the_end(store, job_id)
     times.setdefault(AGAIN, []).append(await timed(ways[OURS]))
 
 
-async def publish(round_: Round) -> None:
+async def publish(round_: Round, record: SpecRecord) -> None:
     """The publisher's use case: read, verify, pack, push, read back, tag, end the job."""
-    result = await round_.bench.publisher().publish(round_.record.job_id, 1)
+    result = await round_.bench.publisher().publish(record.job_id, 1)
     if result is None or result.state.value != "succeeded":
         raise SystemExit(f"the job ended as {result}")
 
@@ -216,7 +243,7 @@ def sha256(path: Path) -> str:
 def report(times: dict[str, list[float]], megabytes: int) -> None:
     """Medians, spread and the ratios of the claims."""
     print(f"\nfrom files to a pullable tag, {megabytes} MB, median of {len(times[OURS])} (least - most):")
-    for name in (OURS, AGAIN, KAITO, ORAS, CRANE):
+    for name in (OURS, UNDESCRIBED, AGAIN, KAITO, ORAS, CRANE, HAND_OVER):
         seconds = times[name]
         print(f"  {name:38}{statistics.median(seconds):7.2f} s   ({min(seconds):.2f} - {max(seconds):.2f})")
     ours = statistics.median(times[OURS])

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from functools import partial
 
 from schemas.records import AdapterManifest, SpecRecord
+from services.common.layers.plan import Compression, StoredFile
+from services.common.layers.records import LayerRecord, layer_key
 from services.common.object_store import ObjectStore, as_json
 from services.publisher.destinations import Parcel
 from services.publisher.documents import put_documents
-from services.publisher.layers import Compression, StoredFile
 from services.publisher.manifest import Image, build_image
 from services.publisher.model_pack import model_pack
 from services.publisher.packing import Packing
 from services.publisher.plan import annotations, info_files, layer_files
-from services.publisher.records import LayerRecord, layer_key
 from services.publisher.referrers import referrers
 from services.publisher.sources import LayerSource
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.publisher.layers import StoredFile
+from services.common.layers.plan import StoredFile
 from services.publisher.manifest import Image
 from services.publisher.referrers import Referrer
 from services.publisher.sources import LayerSource

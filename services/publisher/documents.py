@@ -7,13 +7,12 @@ from collections.abc import Mapping
 
 from schemas import store_keys
 from schemas.records import AdapterManifest, SpecRecord
+from services.common.layers.plan import Entry, StoredFile
 from services.common.object_store import ObjectStore
 from services.common.registry.descriptors import sha256_of
 from services.publisher.card import model_card
-from services.publisher.layers import Entry, StoredFile
 from services.publisher.loss_plot import HISTORY, MAX_BYTES, Point, loss_plot, read_history
 from services.publisher.plan import INFO
-from services.publisher.records import document_key
 
 PLOT = "loss.svg"
 _LEVELS = {"base model": "base_loss", "evaluation": "eval_loss"}
@@ -45,7 +44,7 @@ async def _points(store: ObjectStore, manifest: AdapterManifest) -> tuple[Point,
 
 async def _put(store: ObjectStore, name: str, text: bytes) -> StoredFile:
     digest = sha256_of(text)
-    key = document_key(digest)
+    key = f"images/documents/{digest.removeprefix('sha256:')}"
     if not await store.exists(key):
         await store.put(key, text)
     return StoredFile(Entry(f"{INFO}{name}", len(text)), key, digest)

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas.config import TrainingConfig
+from services.common.layers.adapter import FOLDER
+from services.common.layers.records import LayerRecord
 from services.common.registry.descriptors import CONFIG, LAYER_GZIP, MANIFEST, Descriptor, sha256_of, to_json
-from services.publisher.records import LayerRecord
 
 MODEL_NAME = "sh.kaito.model.name"
 """KAITO's annotation: the preset that the adapter belongs to."""
 # Adapters run wherever their base model does; the spec wants a platform, and every tool takes this one.
 ARCHITECTURE, OS = "amd64", "linux"
-FOLDERS = ("data", "info")
+FOLDERS = (FOLDER, "info")
 """The layers' folders: what KAITO reads, and what else belongs to it."""
 TITLE = "org.opencontainers.image.title"
 

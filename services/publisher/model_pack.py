@@ -6,9 +6,9 @@ Format: modelpack/model-spec v1, its manifest and config; every blob but the sma
 from collections.abc import Mapping
 
 from schemas.records import AdapterManifest, SpecRecord
+from services.common.layers.records import LayerRecord
 from services.common.registry.descriptors import MANIFEST, Descriptor, sha256_of, to_json
 from services.publisher.manifest import Image
-from services.publisher.records import LayerRecord
 from services.publisher.referrers import Referrer
 
 MODEL, MODEL_CONFIG = "application/vnd.cncf.model.manifest.v1+json", "application/vnd.cncf.model.config.v1+json"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from services.publisher.layers import Compression
+from services.common.layers.plan import Compression
 from services.publisher.settings import PublisherSettings
 from services.publisher.signing_key import Signer, read_signer
 

@@ -12,11 +12,10 @@ from schemas.records import AdapterManifest
 from schemas.references import ImageReference, InvalidReference, parse_reference
 from schemas.workspace import OutputSpec, ResolvedSpec
 from services.common.errors import UserError
-from services.publisher.layers import Entry, StoredFile
+from services.common.layers.adapter import FILES, FOLDER
+from services.common.layers.plan import Entry, StoredFile
 from services.publisher.manifest import FOLDERS, MODEL_NAME, TITLE, config_digest
 
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
-"""What KAITO takes into an image, under `/data`; PEFT's own names."""
 INFO = f"{FOLDERS[1]}/"
 """The second layer's folder."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
@@ -60,13 +59,13 @@ def target(spec: ResolvedSpec, job_id: str, volumes_dir: Path, host_paths: tuple
 def layer_files(manifest: AdapterManifest) -> tuple[StoredFile, ...]:
     """The files of the layer that KAITO reads; an adapter without them cannot be published."""
     by_name = {file.name: file for file in manifest.files}
-    missing = [name for name in ADAPTER_FILES if name not in by_name]
+    missing = [name for name in FILES if name not in by_name]
     if missing:
         raise UserError(Reason.MODEL_UNSUPPORTED, f"the trained adapter has no {' and no '.join(missing)}")
     folder = store_keys.adapter(manifest.trained_by.job_id)
     return tuple(
-        StoredFile(Entry(f"{FOLDERS[0]}/{name}", by_name[name].size), f"{folder}{name}", by_name[name].digest)
-        for name in ADAPTER_FILES
+        StoredFile(Entry(f"{FOLDER}/{name}", by_name[name].size), f"{folder}{name}", by_name[name].digest)
+        for name in FILES
     )
 
 
@@ -77,7 +76,7 @@ def info_files(manifest: AdapterManifest, documents: tuple[StoredFile, ...]) -> 
     left = (
         StoredFile(Entry(f"{INFO}{file.name}", file.size), f"{folder}{file.name}", file.digest)
         for file in manifest.files
-        if file.name not in ADAPTER_FILES and _FILE_NAME.fullmatch(file.name)
+        if file.name not in FILES and _FILE_NAME.fullmatch(file.name)
     )
     return (*documents, *(file for file in left if file.entry.path not in ours))
 

@@ -5,36 +5,16 @@ import hashlib
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Protocol
 
 from schemas.failures import Reason
 from services.common.errors import WorldError
+from services.common.layers.plan import Compression, Content, StoredFile, stored_gzip_size, tar_plan, tar_size
+from services.common.layers.records import LayerRecord, PackedLayer
 from services.common.object_store import ObjectStore
 from services.common.registry.ahead import Ahead
 from services.common.registry.descriptors import sha256_of
-from services.publisher.layers import (
-    MEDIA_TYPES,
-    Compression,
-    Content,
-    StoredFile,
-    StoredGzip,
-    stored_gzip_size,
-    tar_plan,
-    tar_size,
-)
-from services.publisher.records import LayerRecord
 
 READ_BYTES = 1024 * 1024
-
-
-class Framer(Protocol):
-    """Frames a stream of bytes."""
-
-    def add(self, data: bytes) -> bytes:
-        """Take in some bytes, give what is ready."""
-
-    def end(self) -> bytes:
-        """Give the rest."""
 
 
 class BytesSource:
@@ -103,16 +83,16 @@ class LayerSource:
 
     async def _packed(self) -> AsyncIterator[bytes]:
         raw = hashlib.sha256() if self.record is None else None
-        layer = _Layer(_framer(self._compression), hashing=raw is not None)
+        layer = PackedLayer(self._compression, hashing=raw is not None)
         # Two threads, for hashing is most of the work; the layer's own: in a pool's many, buffers fill as many heaps.
         with ThreadPoolExecutor(1, "framing") as thread:
             frame = partial(asyncio.get_running_loop().run_in_executor, thread)
             async with Ahead(self._checked(raw)) as tar:
                 async for chunk in tar:
-                    yield await frame(layer.add, chunk)
+                    yield b"".join(await frame(layer.add, chunk))
         yield layer.end()
         if raw is not None:
-            self.record = layer.record(raw, MEDIA_TYPES[self._compression])
+            self.record = layer.record(raw)
 
     async def _checked(self, raw: "hashlib._Hash | None") -> AsyncIterator[bytes]:
         """The tar, its files being what the adapter's manifest says; `raw` takes in all of it."""
@@ -167,67 +147,6 @@ class _Content:
         """Check the file that has ended."""
         if self._file is not None and f"sha256:{self._file_hash.hexdigest()}" != self._file.digest:
             raise _damaged(self._file, "is not what the adapter's manifest says")
-
-
-class _Layer:
-    """What comes out: framed, hashed and counted."""
-
-    def __init__(self, framer: Framer, *, hashing: bool) -> None:
-        """Without `hashing` the layer's own digest is known."""
-        self._framer = framer
-        self._hashing = hashing
-        self._packed, self._size = hashlib.sha256(), 0
-
-    def add(self, chunk: bytes) -> bytes:
-        """Frame a piece."""
-        return self._out(self._framer.add(chunk))
-
-    def end(self) -> bytes:
-        """The last bytes."""
-        return self._out(self._framer.end())
-
-    def record(self, raw: "hashlib._Hash", media_type: str) -> LayerRecord:
-        """What was found out, after the end."""
-        digest, diff_id = (f"sha256:{running.hexdigest()}" for running in (self._packed, raw))
-        return LayerRecord(digest=digest, size=self._size, diff_id=diff_id, media_type=media_type)
-
-    def _out(self, piece: bytes) -> bytes:
-        self._size += len(piece)
-        if self._hashing:
-            self._packed.update(piece)
-        return piece
-
-
-class _Plain:
-    def add(self, data: bytes) -> bytes:
-        return data
-
-    def end(self) -> bytes:
-        return b""
-
-
-class _Zstd:
-    def __init__(self) -> None:
-        import zstandard  # noqa: PLC0415 - only who asks for it needs the library.
-
-        # Level 1 packs weights as small as 9 does (`bench/publishing.py`).
-        self._packer = zstandard.ZstdCompressor(level=1).compressobj()
-
-    def add(self, data: bytes) -> bytes:
-        return self._packer.compress(data)
-
-    def end(self) -> bytes:
-        return self._packer.flush()
-
-
-def _framer(compression: Compression) -> Framer:
-    match compression:
-        case "none":
-            return _Plain()
-        case "gzip":
-            return StoredGzip()
-        case "zstd":
-            return _Zstd()
 
 
 def _damaged(file: StoredFile, what: str) -> WorldError:

@@ -11,13 +11,17 @@ from opentelemetry.trace import SpanKind
 
 from schemas import store_keys
 from schemas.envelope import encode
-from schemas.events.training import AdapterTrained
+from schemas.events.training import AdapterFile, AdapterTrained
 from schemas.records import AdapterManifest, SpecRecord
 from schemas.topics import ADAPTERS
 from services.common import telemetry
 from services.common.journal import Journal, Publish, envelope_of
+from services.common.layers.adapter import FILES as LAYER_FILES
+from services.common.layers.adapter import FOLDER as LAYER_FOLDER
+from services.common.layers.plan import Compression
+from services.common.layers.records import layer_key
 from services.common.object_store import ObjectStore, as_json
-from services.trainer.stored_files import store_file
+from services.trainer.stored_files import store_file, store_layer
 
 LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "lorabus")
 
@@ -38,15 +42,25 @@ async def store_adapter(
     trained_tokens: int,
     dataset_digest: str,
     at: datetime,
+    compression: Compression = "gzip",
 ) -> AdapterManifest:
-    """Copy the adapter's files into the store and write the manifest after them."""
-    names = [Path(path.name) for path in sorted(folder.iterdir()) if not path.is_dir()]
-    prefix = store_keys.adapter(record.job_id)
-    files = [await store_file(store, prefix, folder, name, ours=folder.parent) for name in names]
+    """Copy the adapter's files into the store and write the manifest after them.
+
+    Also the record of the layer that they make, so that the publisher need not hash it again.
+    """
+    prefix, ours = store_keys.adapter(record.job_id), folder.parent
+    names = {path.name for path in folder.iterdir() if not path.is_dir()}
+    files = list[AdapterFile]()
+    if names.issuperset(LAYER_FILES):
+        files, layer = await store_layer(store, prefix, folder, ours=ours, compression=compression)
+        inside = [(f"{LAYER_FOLDER}/{file.name}", file.digest) for file in files]
+        await store.create(layer_key(compression, inside), as_json(layer))
+    rest = names - {file.name for file in files}
+    files += [await store_file(store, prefix, folder, Path(name), ours=ours) for name in rest]
     manifest = AdapterManifest(
         job_id=record.job_id,
         attempt=attempt,
-        files=files,
+        files=sorted(files, key=lambda file: file.name),
         metrics=metrics,
         trained_tokens=trained_tokens,
         base_model=record.spec.model.repository,

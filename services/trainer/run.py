@@ -190,6 +190,7 @@ async def _store(
             trained_tokens=result.finished.trained_tokens,
             dataset_digest=dataset_digest,
             at=parts.clock(),
+            compression=parts.settings.layer_compression,
         )
 
 

@@ -10,12 +10,16 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from schemas.events.training import AdapterFile
 from schemas.failures import Reason
 from services.common.errors import WorldError
+from services.common.layers.adapter import FILES as LAYER_FILES
+from services.common.layers.adapter import describe
+from services.common.layers.plan import Compression
+from services.common.layers.records import LayerRecord
 from services.common.object_store import ObjectStore
 
 
@@ -25,6 +29,24 @@ async def store_file(store: ObjectStore, prefix: str, folder: Path, name: Path, 
         digest = await digest_of(file)
         await store.upload(f"{prefix}{name.as_posix()}", file)
         return AdapterFile(name=name.as_posix(), digest=digest, size=file.stat().st_size)
+
+
+async def store_layer(
+    store: ObjectStore, prefix: str, folder: Path, *, ours: Path, compression: Compression
+) -> tuple[list[AdapterFile], LayerRecord]:
+    """Copy the files of the adapter's layer to `prefix`, and meanwhile find out what the layer is."""
+    with ExitStack() as opened:
+        files = {name: opened.enter_context(plain_file(folder / name, ours)) for name in LAYER_FILES}
+        try:
+            async with asyncio.TaskGroup() as group:
+                describing = group.create_task(asyncio.to_thread(describe, files, compression))
+                for name, file in files.items():
+                    group.create_task(store.upload(f"{prefix}{name}", file))
+        except ExceptionGroup as faults:
+            raise faults.exceptions[0] from None
+    described = describing.result()
+    stored = [AdapterFile(name=name, digest=digest, size=size) for name, (size, digest) in described.files.items()]
+    return stored, described.layer
 
 
 @contextmanager

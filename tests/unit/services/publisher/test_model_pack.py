@@ -7,10 +7,10 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from schemas.records import AdapterManifest, SpecRecord
-from services.publisher.layers import MEDIA_TYPES, Compression
+from services.common.layers.plan import MEDIA_TYPES, Compression
+from services.common.layers.records import LayerRecord
 from services.publisher.manifest import build_image
 from services.publisher.model_pack import model_pack, tag_of
-from services.publisher.records import LayerRecord
 from tests.unit.services.publisher.test_plan import image as spec_of
 
 TEXT = {"type": "string"}

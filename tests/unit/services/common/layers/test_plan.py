@@ -9,9 +9,9 @@ import tarfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.publisher.layers import Content, Entry, StoredGzip, stored_gzip_size, tar_plan, tar_size
+from services.common.layers.plan import Content, Entry, StoredGzip, stored_gzip_size, tar_plan, tar_size
+from services.common.layers.records import LayerRecord
 from services.publisher.manifest import build_image
-from services.publisher.records import LayerRecord
 
 FILES = {
     "data/adapter_model.safetensors": random.Random(20261122).randbytes(200_001),
@@ -26,7 +26,7 @@ def tar_of(files: dict[str, bytes]) -> bytes:
 
 def packed(data: bytes, cuts: int) -> bytes:
     framer = StoredGzip()
-    parts = [framer.add(data[start : start + cuts]) for start in range(0, len(data), cuts)]
+    parts = [b"".join(framer.add(data[start : start + cuts])) for start in range(0, len(data), cuts)]
     return b"".join([*parts, framer.end()])
 
 

@@ -1,0 +1,1 @@
+"""Image layers: what their bytes are, before and while they are sent."""
