@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from schemas.admission import ConfigMapLookup, admit
+from schemas.admission.coerce import FALSE
 from schemas.bundles import Bundle, bundle_of, identity_of
 from schemas.document_limits import MAX_BYTES
 from schemas.documents import DocumentError, load_documents
@@ -17,8 +18,6 @@ from schemas.source_urls import parse_allow
 
 VALID, INVALID, UNREADABLE = 0, 1, 2
 _KEY = "training_config.yaml"
-# What a setting of ingest takes for false.
-_OFF = {"false", "off", "no", "0", "f", "n"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ def _read(files: Iterable[Path]) -> _Input:
 
 def _judge(given: _Input, standing: Mapping[tuple[str, str], object]) -> Iterator[Line]:
     allow = parse_allow(os.environ.get("LORABUS_SOURCE_ALLOW", ""))
-    provisioning = os.environ.get("LORABUS_NODE_AUTO_PROVISIONING", "true").lower() not in _OFF
+    provisioning = os.environ.get("LORABUS_NODE_AUTO_PROVISIONING", "true").lower() not in FALSE
     for (file, own), workspace in zip(given.files, given.bundle.workspaces, strict=True):
         old = _standing(workspace, standing)
         verdict = admit(

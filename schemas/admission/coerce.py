@@ -15,7 +15,8 @@ from schemas.problems import did_you_mean, kind, shown
 
 Schema = Mapping[str, Any]
 
-_TRUE, _FALSE = {"yes", "true", "t", "y", "on", "1"}, {"no", "false", "f", "n", "off", "0"}
+TRUE, FALSE = {"yes", "true", "t", "y", "on", "1"}, {"no", "false", "f", "n", "off", "0"}
+"""In lower case, what pydantic takes for either."""
 _MAX_ITEMS = 10_000
 _MAX_DEPTH = 16
 _MAX_INT = 2**63
@@ -58,9 +59,9 @@ def _one_of(choices: list[object], value: object) -> object:
 
 def _boolean(_: Schema, value: object) -> bool:
     text = f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, str | int) else ""
-    if text not in _TRUE | _FALSE:
+    if text not in TRUE | FALSE:
         raise ValueError("expected true or false")
-    return text in _TRUE
+    return text in TRUE
 
 
 def _integer(schema: Schema, value: object) -> int:
