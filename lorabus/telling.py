@@ -111,7 +111,8 @@ def _sentence(event: EventData) -> str:  # noqa: C901, PLR0911, PLR0912 - a tabl
             return f"step {event.step}/{event.total_steps}: {figures(event)}{_notes(event.notes)}"
         case TrainingEvaluated():
             base = f" (base {event.base_loss:.3f})" if event.base_loss is not None else ""
-            return f"evaluated at step {event.step}: loss {event.loss:.3f}{base}"
+            loss = "no number" if event.loss is None else f"{event.loss:.3f}"
+            return f"evaluated at step {event.step}: loss {loss}{base}"
         case TrainingResumed():
             return f"goes on from step {event.step} of {event.total_steps}"
         case CheckpointSaved():

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from schemas.envelope import Envelope
 from schemas.events import EVENT_TYPES, EventData, State, Wire
-from schemas.events.base import Count
+from schemas.events.base import Count, Figures
 from schemas.events.job import Image, JobAccepted, JobClaimed, JobFailed, JobRejected, JobSucceeded
 from schemas.events.training import AdapterTrained, TrainingEvaluated, TrainingProgress, TrainingStarted
 from schemas.topics import short_type
@@ -55,7 +55,7 @@ class JobRow(Wire):
     updated_at: datetime
     started_at: datetime | None = None
     progress: Progress | None = None
-    metrics: dict[str, float] = Field(default_factory=dict)
+    metrics: Figures = Field(default_factory=dict)
     image: Image | None = None
     failure: Failure | None = None
     traceparent: str | None = None
@@ -133,7 +133,7 @@ def _details(row: JobRow, data: EventData, event: Envelope) -> dict[str, object]
         case TrainingProgress():
             return {"progress": Progress.model_validate(data.model_dump())}
         case TrainingEvaluated():
-            return {"metrics": {**row.metrics, "eval_loss": data.loss}}
+            return {"metrics": row.metrics if data.loss is None else {**row.metrics, "eval_loss": data.loss}}
         case AdapterTrained():
             return {"metrics": {**row.metrics, **data.metrics}}
         case JobSucceeded():

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from schemas.events.base import State, Wire
+from schemas.events.base import Figures, State, Wire
 from schemas.events.training import AdapterFile
 from schemas.workspace import ResolvedSpec
 
@@ -88,7 +88,7 @@ class AdapterManifest(Wire):
     job_id: str
     attempt: int
     files: list[AdapterFile]
-    metrics: dict[str, float] = Field(default_factory=dict)
+    metrics: Figures = Field(default_factory=dict)
     trained_tokens: int
     base_model: str
     base_revision: str

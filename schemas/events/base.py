@@ -1,9 +1,10 @@
 """What every event's data starts with, and the states of a job."""
 
+import math
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, computed_field
 from pydantic.alias_generators import to_camel
 
 
@@ -21,6 +22,18 @@ class Wire(BaseModel):
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 """As large as every writer of JSON takes it; "100000000000000000000" as text would be read as a number, too."""
+
+
+def _without_nulls(values: object) -> object:
+    return {name: value for name, value in values.items() if value is not None} if isinstance(values, dict) else values
+
+
+def _finite(values: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if math.isfinite(value)}
+
+
+Figures = Annotated[dict[str, float], BeforeValidator(_without_nulls), AfterValidator(_finite)]
+"""Figures by name. JSON has no word for what is no number or too large for one: such a figure is left out."""
 
 
 class State(StrEnum):

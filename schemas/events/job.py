@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from schemas.events.base import Count, EventData, State, Wire
+from schemas.events.base import Count, EventData, Figures, State, Wire
 
 
 class FieldProblem(Wire):
@@ -87,7 +87,7 @@ class JobSucceeded(EventData):
 
     state: State = State.SUCCEEDED
     image: Image
-    metrics: dict[str, float] = Field(default_factory=dict)
+    metrics: Figures = Field(default_factory=dict)
 
 
 class JobFailed(EventData):

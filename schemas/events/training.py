@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from schemas.events.base import EventData, State, Wire
+from schemas.events.base import EventData, Figures, State, Wire
 
 
 class TrainingStarted(EventData):
@@ -64,9 +64,10 @@ class EvaluationFields(BaseModel):
 
 
 class TrainingEvaluated(EvaluationFields, EventData):
-    """An evaluation on the way or at the end."""
+    """An evaluation on the way or at the end; `loss` is null where the model has diverged until it is no number."""
 
     state: State = State.RUNNING
+    loss: float | None  # type: ignore[assignment]
 
 
 class TrainingResumed(EventData):
@@ -100,5 +101,5 @@ class AdapterTrained(EventData):
     state: State = State.PUBLISHING
     digest: str
     files: list[AdapterFile]
-    metrics: dict[str, float] = Field(default_factory=dict)
+    metrics: Figures = Field(default_factory=dict)
     trained_tokens: int

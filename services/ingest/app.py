@@ -143,7 +143,7 @@ async def consuming(
         max_share=settings.dead_letter_share,
         at_least=settings.dead_letter_minimum,
     )
-    consumption = Consumption(dead_letters, lifetime.fail)
+    consumption = Consumption(dead_letters, lifetime.fail, contained=True)
     subscribers = {}
     for topic, handler, role, seconds in (
         (REQUESTS, handlers.on_requests(consumption, asked, jobs.acceptance), "requests", 0.0),

@@ -96,6 +96,10 @@ def fold_batch(batch: Sequence[Received], known: Mapping[str, JobRow]) -> tuple[
         except ValidationError as error:
             unusable[index] = f"the data does not fit its type {received.envelope.type}: {_first(error)}"
             continue
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told.
+            # Anybody may write to the topic, and one event must not end this at every start.
+            unusable[index] = f"a fault of lorabus: {type(error).__name__}: {error}"
+            continue
         if row is not None:
             changed[job_id] = row
     return changed, unusable

@@ -48,10 +48,15 @@ def decode_record(record: ConsumerRecord) -> Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Consumption:
-    """How one service consumes: where dead letters go, and whom to tell when it cannot go on."""
+    """How one service consumes: where dead letters go, and whom to tell when it cannot go on.
+
+    With `contained` a record worked on by itself that brings a fault of ours to light is a dead letter as well: where
+    many share one process, it would otherwise end that at each start. Their limit still tells a fault of all records.
+    """
 
     dead_letters: DeadLetters
     fail: Callable[[BaseException], None]
+    contained: bool = False
 
     async def run(self, message: KafkaMessage, handle: Handle) -> None:
         """Work through one batch, record by record, and commit nothing: for a topic that is read whole.
@@ -131,6 +136,14 @@ class Consumption:
             await _patiently(handle, received)
         except (EnvelopeError, Unreadable) as error:
             await self.dead_letters.add(record, str(error))
+            return True
+        except (*PASSING, OSError):
+            raise
+        except Exception as error:
+            if not self.contained:
+                raise
+            log.exception("a record brings a fault to light", topic=record.topic, offset=record.offset)
+            await self.dead_letters.add(record, f"a fault of lorabus: {type(error).__name__}: {error}")
             return True
         return False
 

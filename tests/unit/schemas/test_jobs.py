@@ -1,10 +1,11 @@
 """A job's row follows its events, in any repetition, and never leaves its end."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from schemas.envelope import Envelope
+from schemas.envelope import Envelope, decode, encode
 from schemas.events import TYPE_OF, EventData, State
 from schemas.events.job import (
     Image,
@@ -17,7 +18,7 @@ from schemas.events.job import (
     JobRejected,
     JobSucceeded,
 )
-from schemas.events.training import TrainingProgress
+from schemas.events.training import AdapterTrained, TrainingEvaluated, TrainingProgress
 from schemas.jobs import JobRow, Position, fold
 from schemas.topics import full_type
 
@@ -107,3 +108,15 @@ def test_the_row_keeps_what_people_ask_for() -> None:
     assert row.image.reference == "r/a:1"
     assert row.events_from == Position(partition=0, offset=0)
     assert JobRow.model_validate(row.to_wire()) == row
+
+
+def test_a_figure_that_is_no_number_is_left_out_and_does_not_lose_the_row() -> None:
+    """A model that has diverged: JSON writes its loss as null, and everything after it must still be read."""
+    figures = {"eval_loss": float("nan"), "perplexity": float("inf"), "loss_last": 2.0}
+    trained = event(AdapterTrained, "trainer", 1, 9, digest="d", files=[], metrics=figures, trained_tokens=1)
+    evaluated = event(TrainingEvaluated, "trainer", 1, 8, step=1, total_steps=1, loss=float("nan"))
+    row = run(*(decode(*encode(one)) for one in (ACCEPTED, CLAIMED, evaluated, trained, SUCCEEDED)))
+    assert row.metrics == {"loss_last": 2.0, "loss": 0.5}
+    assert JobRow.model_validate_json(row.model_dump_json()) == row
+    forged = {**(SUCCEEDED.data or {}), "metrics": {"a": "NaN", "b": None, "c": 1}}
+    assert run(ACCEPTED, CLAIMED, replace(SUCCEEDED, data=forged)).metrics == {"c": 1}

@@ -62,12 +62,12 @@ def event(number: int) -> tuple[bytes | None, list[tuple[str, bytes]]]:
 
 @asynccontextmanager
 async def consuming(
-    settings: Settings, topic: Topic, producer: Producer, handle: Handle, **limits: float
+    settings: Settings, topic: Topic, producer: Producer, handle: Handle, *, contained: bool = False, **limits: float
 ) -> AsyncIterator[list[BaseException]]:
     failures: list[BaseException] = []
     letters = DeadLetters(producer.publish, "test", **limits)  # type: ignore[arg-type]
     work = Work(failures.append, drain_seconds=5)
-    on_batch = Consumption(letters, failures.append).beside(work, handle)
+    on_batch = Consumption(letters, failures.append, contained).beside(work, handle)
     broker = build_broker(settings, "test")
     subscribe(broker, [topic], on_batch, group=f"group-{topic.name}", title="test", listener=work)
     await broker.start()
@@ -163,6 +163,29 @@ async def test_a_record_nobody_can_use_is_dead_lettered_with_the_handlers_words(
     async with consuming(settings, topic, producer, handle):
         letters = await dead_letters(settings, topic, 1)
     assert letters[0]["lorabus_dlq_reason"] == b"no use for 0"
+
+
+@pytest.mark.parametrize("contained", [True, False])
+async def test_a_fault_of_ours_is_contained_where_that_is_asked_for(
+    settings: Settings, topic: Topic, producer: Producer, contained: bool
+) -> None:
+    seen: list[object] = []
+
+    async def handle(received: Received) -> None:
+        number = (received.envelope.data or {})["n"]
+        if number == 2:
+            raise ZeroDivisionError("a fault")
+        seen.append(number)
+
+    for number in (1, 2, 3):
+        value, headers = event(number)
+        await producer.publish(topic.name, KEY_OF_PARTITION_0, value, headers)
+    async with consuming(settings, topic, producer, handle, contained=contained) as failures:
+        await until(lambda: 3 in seen and (contained or bool(failures)))
+        if contained:
+            [letter] = await dead_letters(settings, topic, 1)
+            assert b"ZeroDivisionError: a fault" in letter["lorabus_dlq_reason"]
+            assert failures == []
 
 
 async def test_what_was_handled_is_not_handled_again_by_the_next_consumer(

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from schemas.envelope import Envelope, decode
 from schemas.events import State
-from schemas.jobs import JobRow
+from schemas.jobs import JobRow, Position, fold
 from schemas.topics import JOBS
 from services.common.kafka.consume import Received
 from services.common.kafka.producer import Headers
@@ -130,3 +130,17 @@ def test_a_number_that_no_row_can_hold_is_refused(field: str) -> None:
 
 def test_a_type_of_a_later_version_changes_nothing() -> None:
     assert fold_batch([event("job.dreaming", 1)], {}) == ({}, {})
+
+
+def test_an_event_that_brings_a_fault_to_light_is_put_aside_and_the_others_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def faulty(row: JobRow | None, envelope: Envelope, position: Position) -> JobRow | None:
+        if envelope.id.endswith(":2"):
+            raise ZeroDivisionError("a fault")
+        return fold(row, envelope, position)
+
+    monkeypatch.setattr("services.ingest.project.fold", faulty)
+    changed, unusable = fold_batch([event("job.accepted", 1), event("job.queued", 2), event("job.cancelling", 3)], {})
+    assert changed[JOB].state is State.CANCELLING
+    assert unusable == {1: "a fault of lorabus: ZeroDivisionError: a fault"}
