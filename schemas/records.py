@@ -1,15 +1,17 @@
 """What lies in the object store as JSON; the keys are in `schemas.store_keys`."""
 
 from datetime import datetime
+from functools import cached_property
 
 from pydantic import Field
 
 from schemas.events.base import Figures, State, Wire
 from schemas.events.training import AdapterFile
+from schemas.plain import Plain
 from schemas.workspace import ResolvedSpec
 
 
-class SpecRecord(Wire):
+class SpecRecord(Wire, Plain):
     """An accepted job: its spec with nothing left to guess, and the trace that it belongs to."""
 
     job_id: str
@@ -19,6 +21,11 @@ class SpecRecord(Wire):
     traceparent: str
     rerun: str | None = None
     warnings: list[str] = Field(default_factory=list)
+
+    @cached_property
+    def stored(self) -> bytes:
+        """Its JSON, which is written in two places."""
+        return self.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 
 class AttemptRecord(Wire):

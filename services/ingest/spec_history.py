@@ -14,7 +14,7 @@ from schemas.failures import Reason
 from schemas.identity import is_job_id
 from schemas.records import SpecRecord
 from services.common.errors import WorldError
-from services.common.object_store import ObjectStore, as_json
+from services.common.object_store import ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Latest:
         if self.record is not None and self.record.job_id == record.job_id:
             return True
         key = store_keys.latest_spec(record.spec.namespace, record.spec.name, self.number + 1)
-        return await self.store.create(key, as_json(record))
+        return await self.store.create(key, record.stored)
 
 
 async def find_latest(store: ObjectStore, namespace: str, name: str) -> Latest:
@@ -49,7 +49,7 @@ async def find_latest(store: ObjectStore, namespace: str, name: str) -> Latest:
 async def write_once(store: ObjectStore, record: SpecRecord) -> tuple[SpecRecord, bool]:
     """Create the job; give the record that holds and whether it is this one."""
     key = store_keys.spec(record.job_id)
-    if await store.create(key, as_json(record)):
+    if await store.create(key, record.stored):
         return record, True
     return _read(await store.get(key), key), False
 

@@ -5,11 +5,14 @@ tombstone.
 """
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
+from aiokafka.partitioner import murmur2
 from aiokafka.structs import RecordMetadata
 
 from services.common.kafka.connection import client_options, unreachable
@@ -41,6 +44,18 @@ class Producer:
         return future
 
 
+@lru_cache(maxsize=4096)
+def _hash_of(key: bytes) -> int:
+    return int(murmur2(key)) & 0x7FFFFFFF  # In Python, and a job's events and rows share one key.
+
+
+def partition_of(key: bytes | None, partitions: Sequence[int], available: Sequence[int]) -> int:
+    """Give a record's partition as Kafka's own clients do: by murmur2 of its key, else any that has a leader."""
+    if key is None:
+        return random.choice(available or partitions)  # noqa: S311 - spreads load, guards nothing.
+    return partitions[_hash_of(key) % len(partitions)]
+
+
 @asynccontextmanager
 async def open_producer(settings: Settings, client_id: str) -> AsyncIterator[Producer]:
     """Connect a producer; raises `Unreachable` naming the address."""
@@ -51,6 +66,7 @@ async def open_producer(settings: Settings, client_id: str) -> AsyncIterator[Pro
         acks="all",
         max_request_size=MAX_REQUEST_BYTES,
         max_batch_size=MAX_BATCH_BYTES,
+        partitioner=partition_of,
     )
     try:
         await client.start()

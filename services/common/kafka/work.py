@@ -6,7 +6,8 @@ work again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -39,11 +40,6 @@ class _Partition:
     committed: int = -1
 
 
-def _by_key(record: ConsumerRecord) -> Hashable:
-    """Records of one key in their order, those without a key side by side."""
-    return record.key or (record.partition, record.offset)
-
-
 class Work(ConsumerRebalanceListener):  # type: ignore[misc]
     """The tasks of one consumer."""
 
@@ -67,14 +63,17 @@ class Work(ConsumerRebalanceListener):  # type: ignore[misc]
         self._drain_seconds, self._commit_seconds = drain_seconds, commit_seconds
         self._at_once, self._room = at_once, asyncio.Semaphore(at_once)
         self._partitions: dict[TopicPartition, _Partition] = {}
-        self._locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
         self._committing: asyncio.Task[None] | None = None
         self._stopping = False
 
     async def take(
         self, records: Iterable[ConsumerRecord], consumer: Commits, job: Callable[[ConsumerRecord], Awaitable[None]]
     ) -> None:
-        """Begin `job` for each record of a batch; one that came again while it is in work is not begun twice."""
+        """Begin `job` for each record of a batch; one that came again while it is in work is not begun twice.
+
+        Records of one key are worked on in their order, those without a key side by side.
+        """
         for record in records:
             if self._stopping or record.offset in self._partition(record, consumer).tasks:
                 continue
@@ -83,8 +82,8 @@ class Work(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._room.acquire()
             partition = self._partition(record, consumer)
             partition.tracker.start(record.offset)
-            lock = self._locks.setdefault(_by_key(record), asyncio.Lock())
-            task = asyncio.create_task(self._run(record, partition, lock, job))
+            turn = self._locks.setdefault(record.key, asyncio.Lock()) if record.key else nullcontext()
+            task = asyncio.create_task(self._run(record, partition, turn, job))
             partition.tasks[record.offset] = task
             task.add_done_callback(partial(self._make_room, places))
             self._count()
@@ -117,11 +116,11 @@ class Work(ConsumerRebalanceListener):  # type: ignore[misc]
         self,
         record: ConsumerRecord,
         partition: _Partition,
-        lock: asyncio.Lock,
+        turn: AbstractAsyncContextManager[object],
         job: Callable[[ConsumerRecord], Awaitable[None]],
     ) -> None:
         try:
-            async with lock:
+            async with turn:
                 await job(record)
         except Exception as error:
             log.exception("a record cannot be worked on", partition=record.partition, offset=record.offset)
