@@ -18,10 +18,12 @@ def create_file(folder: Path, key: str, data: bytes) -> None:
     part = f"{path}#{uuid4().int}"
     file = _open_new(part)
     try:
-        with open(file, "wb", buffering=0) as opened:
+        try:
             left = memoryview(data)
             while left:
-                left = left[opened.write(left) :]
+                left = left[os.write(file, left) :]
+        finally:
+            os.close(file)
         os.link(part, path)
     finally:
         os.unlink(part)
