@@ -20,10 +20,19 @@ class LayerRecord(Wire):
     repositories: list[str] = Field(default_factory=list, description="`host/path` of repositories that have it.")
 
 
-def layer_key(compression: str, files: Iterable[tuple[str, str]]) -> str:
+def layer_key(compression: Compression, files: Iterable[tuple[str, str]]) -> str:
     """Where the record of a layer lies; `files` are paths and digests, all that its bytes depend on."""
-    text = "\n".join([f"{FORMAT} {compression}", *sorted(f"{path} {digest}" for path, digest in files)])
+    text = "\n".join([f"{FORMAT} {_framing(compression)}", *sorted(f"{path} {digest}" for path, digest in files)])
     return f"images/layers/{hashlib.sha256(text.encode()).hexdigest()}.json"
+
+
+def _framing(compression: Compression) -> str:
+    """What beside the files decides the bytes: only zstd's are a library's, and another release may write others."""
+    if compression != "zstd":
+        return compression
+    import zstandard  # noqa: PLC0415 - only who asks for it needs the library.
+
+    return f"zstd {zstandard.ZSTD_VERSION}"
 
 
 class PackedLayer:
