@@ -89,7 +89,7 @@ class LayerSource:
             frame = partial(asyncio.get_running_loop().run_in_executor, thread)
             async with Ahead(self._checked(raw)) as tar:
                 async for chunk in tar:
-                    yield b"".join(await frame(layer.add, chunk))
+                    yield await frame(lambda piece: b"".join(layer.add(piece)), chunk)
         yield layer.end()
         if raw is not None:
             self.record = layer.record(raw)
