@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -119,8 +120,8 @@ async def hand_over(bench: Bench, record: SpecRecord, folder: Path) -> None:
 
 async def run_round(round_: Round, times: dict[str, list[float]], number: int) -> None:
     """Time every way once; the order turns, so that no way is always first."""
-    ways: dict[str, Way] = {OURS: lambda: publish(round_, round_.described)}
-    ways |= {UNDESCRIBED: lambda: publish(round_, round_.undescribed)}
+    jobs = {OURS: round_.described, UNDESCRIBED: round_.undescribed}
+    ways: dict[str, Way] = {name: partial(publish, round_, job) for name, job in jobs.items()}
     ways |= {name: way(round_) for name, way in ((KAITO, kaito), (ORAS, oras), (CRANE, crane))}
     order = [*ways][number % len(ways) :] + [*ways][: number % len(ways)]
     store, job_id = round_.bench.store, round_.described.job_id

@@ -13,6 +13,7 @@ from schemas.envelope import encode
 from schemas.jobs import JobRow, Position, fold
 from schemas.topics import JOBS
 from services.common.kafka.consume import Received
+from services.common.kafka.dead_letters import fault_of_ours
 from services.common.kafka.producer import Producer
 from services.ingest.events import row_envelope
 
@@ -98,7 +99,7 @@ def fold_batch(batch: Sequence[Received], known: Mapping[str, JobRow]) -> tuple[
             continue
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told.
             # Anybody may write to the topic, and one event must not end this at every start.
-            unusable[index] = f"a fault of lorabus: {type(error).__name__}: {error}"
+            unusable[index] = fault_of_ours(error)
             continue
         if row is not None:
             changed[job_id] = row

@@ -1,10 +1,10 @@
 """What a publisher can be told, beside what every service shares."""
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 
+from services.common.layers.plan import Compression
 from services.common.settings import Settings
 
 
@@ -17,7 +17,7 @@ class PublisherSettings(Settings):
     publish_at_once: int = Field(
         default=4, ge=1, description="Images that are pushed side by side to one registry or volume."
     )
-    layer_compression: Literal["none", "gzip", "zstd"] = Field(
+    layer_compression: Compression = Field(
         default="gzip", description="gzip is what KAITO writes; here it stores, because weights do not compress."
     )
     signing_key_file: Path | None = Field(

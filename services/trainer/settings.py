@@ -1,10 +1,10 @@
 """What a trainer can be told, beside what every service shares."""
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 
+from services.common.layers.plan import Compression
 from services.trainer.hub_settings import HubSettings
 
 
@@ -24,7 +24,7 @@ class TrainerSettings(HubSettings):
         default=True, description="While a job trains, stage and tokenise the data of a waiting one."
     )
     job_seconds: float | None = Field(default=None, gt=0, description="Longest run of one attempt; default: no limit.")
-    layer_compression: Literal["none", "gzip", "zstd"] = Field(
+    layer_compression: Compression = Field(
         default="gzip", description="As the publisher is set: the layer's digests are found out while it is stored."
     )
     grace_seconds: float = Field(default=25.0, gt=0, description="Time to save a checkpoint after SIGTERM.")

@@ -44,9 +44,7 @@ async def store_layer(
                     group.create_task(store.upload(f"{prefix}{name}", file))
         except ExceptionGroup as faults:
             raise faults.exceptions[0] from None
-    described = describing.result()
-    stored = [AdapterFile(name=name, digest=digest, size=size) for name, (size, digest) in described.files.items()]
-    return stored, described.layer
+    return describing.result()
 
 
 @contextmanager

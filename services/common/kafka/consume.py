@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind
 from schemas.envelope import Envelope, EnvelopeError, decode
 from services.common import telemetry
 from services.common.errors import WorldError
-from services.common.kafka.dead_letters import DeadLetters, TooManyDeadLettersError, Unreadable
+from services.common.kafka.dead_letters import DeadLetters, TooManyDeadLettersError, Unreadable, fault_of_ours
 from services.common.kafka.work import Work
 
 log = structlog.get_logger()
@@ -143,7 +143,7 @@ class Consumption:
             if not self.contained:
                 raise
             log.exception("a record brings a fault to light", topic=record.topic, offset=record.offset)
-            await self.dead_letters.add(record, f"a fault of lorabus: {type(error).__name__}: {error}")
+            await self.dead_letters.add(record, fault_of_ours(error))
             return True
         return False
 

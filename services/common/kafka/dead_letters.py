@@ -23,6 +23,11 @@ class Unreadable(LorabusError):
     """A record that no retry can make useful; it is dead-lettered with this text."""
 
 
+def fault_of_ours(error: Exception) -> str:
+    """Give the reason where a record is put aside for a fault that it brings to light, not for one of its own."""
+    return f"a fault of lorabus: {type(error).__name__}: {error}"
+
+
 class TooManyDeadLettersError(LorabusError):
     """More of the recent records were dead letters than the limit allows."""
 

@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
+from schemas.events.training import AdapterFile
 from schemas.failures import Reason
 from services.common.errors import WorldError
 from services.common.layers.plan import Compression, Content, Entry, tar_plan
@@ -17,19 +17,14 @@ FILES = ("adapter_config.json", "adapter_model.safetensors")
 CHUNK_BYTES = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
-    """Size and digest of each file by name, and the layer that they make."""
+def describe(files: Mapping[str, Path], compression: Compression) -> tuple[list[AdapterFile], LayerRecord]:
+    """Read the layer's files, local ones by name: what they are, and what the layer is that they make.
 
-    files: Mapping[str, tuple[int, str]]
-    layer: LayerRecord
-
-
-def describe(files: Mapping[str, Path], compression: Compression) -> Described:
-    """Read the layer's files, local ones by name; three hashes run side by side. One that changes is a `WorldError`."""
+    Three hashes run side by side. A file that changes meanwhile is a `WorldError`.
+    """
     paths = {f"{FOLDER}/{name}": path for name, path in files.items()}
     entries = tuple(Entry(inside, path.stat().st_size) for inside, path in paths.items())
-    tar, layer, digests = hashlib.sha256(), PackedLayer(compression), dict[str, str]()
+    tar, layer, found = hashlib.sha256(), PackedLayer(compression), list[AdapterFile]()
     with ThreadPoolExecutor(3, "hashing") as threads:
         for piece in tar_plan(entries):
             own = hashlib.sha256()
@@ -37,10 +32,10 @@ def describe(files: Mapping[str, Path], compression: Compression) -> Described:
                 for done in [threads.submit(take, chunk) for take in (own.update, tar.update, layer.add)]:
                     done.result()
             if isinstance(piece, Content):
-                digests[piece.entry.path] = f"sha256:{own.hexdigest()}"
+                name, digest = piece.entry.path.removeprefix(f"{FOLDER}/"), f"sha256:{own.hexdigest()}"
+                found.append(AdapterFile(name=name, digest=digest, size=piece.entry.size))
     layer.end()
-    found = {entry.path.removeprefix(f"{FOLDER}/"): (entry.size, digests[entry.path]) for entry in entries}
-    return Described(found, layer.record(tar))
+    return found, layer.record(tar)
 
 
 def _chunks(paths: Mapping[str, Path], piece: bytes | Content) -> Iterator[bytes | memoryview]:
