@@ -23,10 +23,10 @@ from bench.specs import spec_of
 from examples import python_docs
 from schemas import store_keys
 from schemas.envelope import decode
-from schemas.records import SpecRecord
+from schemas.records import SpecRecord, as_json
 from schemas.workspace import InputSpec, ResolvedSpec, VolumeSource
 from services.common.journal import now
-from services.common.object_store import as_json, open_store
+from services.common.object_store import open_store
 from services.trainer.children.pool import TrainerPool
 from services.trainer.claim import Lease, claim
 from services.trainer.metrics import Metrics

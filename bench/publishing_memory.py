@@ -17,8 +17,7 @@ import psutil
 from bench.staging_memory import MIB, peak_memory, served
 from schemas import store_keys
 from schemas.events.training import AdapterFile
-from schemas.records import AdapterManifest, SpecRecord
-from services.common.object_store import as_json
+from schemas.records import AdapterManifest, SpecRecord, as_json
 from tests.component.services.publisher.harness import Bench, make_bench
 from tests.component.services.publisher.jobs import to_image, trained_job, write_secret
 

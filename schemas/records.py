@@ -3,12 +3,17 @@
 from datetime import datetime
 from functools import cached_property
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from schemas.events.base import Figures, State, Wire
 from schemas.events.training import AdapterFile
 from schemas.plain import Plain
 from schemas.workspace import ResolvedSpec
+
+
+def as_json(record: BaseModel) -> bytes:
+    """Write a record as it lies in the store."""
+    return record.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 
 class SpecRecord(Wire, Plain):
@@ -25,7 +30,7 @@ class SpecRecord(Wire, Plain):
     @cached_property
     def stored(self) -> bytes:
         """Its JSON, which is written in two places."""
-        return self.model_dump_json(by_alias=True, exclude_none=True).encode()
+        return as_json(self)
 
 
 class AttemptRecord(Wire):

@@ -6,10 +6,10 @@ terminal event, so whoever finds the job ended can send that event again, under 
 
 from schemas import store_keys
 from schemas.events import EventData, State
-from schemas.records import ResultRecord
+from schemas.records import ResultRecord, as_json
 from services.common import telemetry
 from services.common.journal import Journal
-from services.common.object_store import ObjectStore, as_json
+from services.common.object_store import ObjectStore
 
 
 async def read_result(store: ObjectStore, job_id: str) -> ResultRecord | None:

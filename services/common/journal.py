@@ -13,9 +13,9 @@ from typing import Self
 from schemas import store_keys
 from schemas.envelope import Envelope, encode
 from schemas.events import TYPE_OF, EventData
-from schemas.records import OutboxRecord
+from schemas.records import OutboxRecord, as_json
 from schemas.topics import EVENTS, full_type
-from services.common.object_store import ObjectStore, as_json
+from services.common.object_store import ObjectStore
 from services.common.telemetry import trace_id
 
 Publish = Callable[[str, bytes | None, bytes | None, list[tuple[str, bytes]]], Awaitable[object]]

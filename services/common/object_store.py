@@ -17,7 +17,6 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
 from obstore.store import LocalStore, S3Store
 from obstore.store import ObjectStore as Backend
-from pydantic import BaseModel
 
 from schemas.failures import Reason
 from services.common.errors import StartError, Unreachable, WorldError
@@ -156,11 +155,6 @@ class ObjectStore:
         detail = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
         verb = _VERBS.get(operation, operation)
         return WorldError(Reason.STORE_UNAVAILABLE, f"the object store {self.address} failed to {verb} {key}: {detail}")
-
-
-def as_json(record: BaseModel) -> bytes:
-    """Serialise a record of `schemas.records` for the store."""
-    return record.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 
 def open_store(settings: Settings, note: Note = lambda *_: None) -> ObjectStore:

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from schemas import store_keys
 from schemas.events import State
-from schemas.records import CancelRecord, OutboxRecord, ResultRecord
+from schemas.records import CancelRecord, OutboxRecord, ResultRecord, as_json
 from services.common.ending import read_result
-from services.common.object_store import ObjectStore, as_json
+from services.common.object_store import ObjectStore
 from services.ingest import events
 from services.ingest.spec_history import find
 

@@ -10,9 +10,9 @@ from datetime import datetime
 from schemas import store_keys
 from schemas.events import State
 from schemas.identity import identify
-from schemas.records import AdapterManifest, ResultRecord, SpecRecord
+from schemas.records import AdapterManifest, ResultRecord, SpecRecord, as_json
 from services.common.ending import read_result
-from services.common.object_store import ObjectStore, as_json
+from services.common.object_store import ObjectStore
 from services.ingest.spec_history import find, write_once
 
 Passed = Callable[[ResultRecord], bool]

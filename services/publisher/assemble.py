@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from functools import partial
 
-from schemas.records import AdapterManifest, SpecRecord
+from schemas.records import AdapterManifest, SpecRecord, as_json
 from services.common.layers.plan import Compression, StoredFile
 from services.common.layers.records import LayerRecord, layer_key
-from services.common.object_store import ObjectStore, as_json
+from services.common.object_store import ObjectStore
 from services.publisher.destinations import Parcel
 from services.publisher.documents import put_documents
 from services.publisher.manifest import Image, build_image

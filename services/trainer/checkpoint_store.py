@@ -17,8 +17,9 @@ from schemas import store_keys
 from schemas.events.base import Wire
 from schemas.events.training import AdapterFile
 from schemas.failures import Reason
+from schemas.records import as_json
 from services.common.errors import WorldError
-from services.common.object_store import ObjectStore, as_json
+from services.common.object_store import ObjectStore
 from services.trainer.stored_files import digest_of, store_file
 
 log = structlog.get_logger()

@@ -12,10 +12,10 @@ from time import monotonic
 import structlog
 
 from schemas import store_keys
-from schemas.records import AttemptRecord, Heartbeat
+from schemas.records import AttemptRecord, Heartbeat, as_json
 from services.common.errors import WorldError
 from services.common.journal import Clock, now
-from services.common.object_store import ObjectStore, as_json
+from services.common.object_store import ObjectStore
 
 log = structlog.get_logger()
 

@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind
 from schemas import store_keys
 from schemas.envelope import encode
 from schemas.events.training import AdapterFile, AdapterTrained
-from schemas.records import AdapterManifest, SpecRecord
+from schemas.records import AdapterManifest, SpecRecord, as_json
 from schemas.topics import ADAPTERS
 from services.common import telemetry
 from services.common.journal import Journal, Publish, envelope_of
@@ -20,7 +20,7 @@ from services.common.layers.adapter import FILES as LAYER_FILES
 from services.common.layers.adapter import FOLDER as LAYER_FOLDER
 from services.common.layers.plan import Compression
 from services.common.layers.records import layer_key
-from services.common.object_store import ObjectStore, as_json
+from services.common.object_store import ObjectStore
 from services.trainer.stored_files import store_file, store_layer
 
 LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "lorabus")

@@ -10,7 +10,8 @@ import orjson
 from pydantic import ValidationError
 
 from schemas import store_keys
-from services.common.object_store import ObjectStore, as_json
+from schemas.records import as_json
+from services.common.object_store import ObjectStore
 from services.trainer.dataset.request import CheckResult, Rules
 from services.trainer.stored_files import plain_file
 

@@ -16,8 +16,9 @@ from obstore.exceptions import BaseError
 
 from schemas import store_keys
 from schemas.failures import Reason
+from schemas.records import as_json
 from services.common.errors import WorldError
-from services.common.object_store import ObjectStore, as_json
+from services.common.object_store import ObjectStore
 from services.trainer.stage.files import BlobRecord
 
 PIECE_BYTES = 1024 * 1024

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from schemas import store_keys
 from schemas.events.dataset import StagedFile
-from services.common.object_store import ObjectStore, as_json
+from schemas.records import as_json
+from services.common.object_store import ObjectStore
 from services.common.registry.transport import Note
 from services.trainer.stage.blobs import find_blob, store_blob
 from services.trainer.stage.files import BlobRecord, FilesRecord, SourceRecord, StoredFile

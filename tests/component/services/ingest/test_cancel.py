@@ -2,9 +2,8 @@
 
 from schemas import store_keys
 from schemas.events import State
-from schemas.records import AttemptRecord, CancelRecord, ResultRecord
+from schemas.records import AttemptRecord, CancelRecord, ResultRecord, as_json
 from services.common.ending import read_result
-from services.common.object_store import as_json
 from services.ingest.accept import Accepted
 from tests.component.services.ingest.harness import START, World, request, workspace, world
 

@@ -7,10 +7,9 @@ import pytest
 from schemas import store_keys
 from schemas.events import EventData
 from schemas.events.job import Image, JobCancelled, JobFailed, JobSucceeded
-from schemas.records import AdapterManifest, SpecRecord
+from schemas.records import AdapterManifest, SpecRecord, as_json
 from services.common.ending import end_job
 from services.common.journal import Journal
-from services.common.object_store import as_json
 from services.ingest.accept import Accepted
 from services.ingest.settings import IngestSettings
 from tests.component.services.ingest.harness import START, World, request, workspace, world

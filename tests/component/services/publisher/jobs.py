@@ -14,10 +14,10 @@ from schemas import store_keys
 from schemas.envelope import Envelope
 from schemas.events.training import AdapterFile, AdapterTrained
 from schemas.identity import job_id as id_of
-from schemas.records import AdapterManifest, SpecRecord
+from schemas.records import AdapterManifest, SpecRecord, as_json
 from schemas.topics import full_type
 from schemas.workspace import InputSpec, ModelRef, OutputSpec, ResolvedSpec, VolumeSource
-from services.common.object_store import ObjectStore, as_json
+from services.common.object_store import ObjectStore
 from services.common.telemetry import new_traceparent
 
 USER, PASSWORD = "tuner", "a-password-nobody-may-see"

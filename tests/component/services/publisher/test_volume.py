@@ -13,10 +13,9 @@ from lorabus.faults import BadInput
 from lorabus.pulling import pull
 from lorabus.settings import CallerSettings
 from schemas import store_keys
-from schemas.records import AdapterManifest, CancelRecord
+from schemas.records import AdapterManifest, CancelRecord, as_json
 from schemas.workspace import OutputSpec, VolumeSource
 from services.common.journal import now
-from services.common.object_store import as_json
 from tests.component.services.publisher.harness import Bench, make_bench
 from tests.component.services.publisher.jobs import adapter_files, forget_the_end, to_claim, trained_job
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from schemas import store_keys
-from schemas.records import CancelRecord, Heartbeat
-from services.common.object_store import ObjectStore, as_json, open_store
+from schemas.records import CancelRecord, Heartbeat, as_json
+from services.common.object_store import ObjectStore, open_store
 from services.common.settings import Settings
 from services.trainer.claim import Free, Lease, Watch, claim, latest_attempt
 

@@ -17,13 +17,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas import store_keys
 from schemas.envelope import Envelope, decode, encode
-from schemas.records import CancelRecord, SpecRecord
+from schemas.records import CancelRecord, SpecRecord, as_json
 from schemas.topics import ADAPTERS, DEAD_LETTERS, EVENTS, short_type
 from services.common.journal import now
 from services.common.kafka.producer import Producer, open_producer
 from services.common.kafka.topics import apply_topics
 from services.common.lifetime import Lifetime
-from services.common.object_store import ObjectStore, as_json, open_store
+from services.common.object_store import ObjectStore, open_store
 from services.publisher.app import GROUP, publisher
 from services.publisher.settings import PublisherSettings
 from tests.component.services.publisher.jobs import adapter_trained, to_claim, to_image, trained_job, write_secret

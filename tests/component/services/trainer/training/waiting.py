@@ -12,10 +12,10 @@ from schemas import store_keys
 from schemas.envelope import decode
 from schemas.events import State
 from schemas.jobs import JobRow, Position, fold
-from schemas.records import CancelRecord, SpecRecord
+from schemas.records import CancelRecord, SpecRecord, as_json
 from schemas.topics import EVENTS, short_type
 from schemas.workspace import InputSpec, VolumeSource
-from services.common.object_store import ObjectStore, as_json, open_store
+from services.common.object_store import ObjectStore, open_store
 from services.trainer.settings import TrainerSettings
 
 TINY = Path(__file__).parents[5] / "examples" / "tiny"
